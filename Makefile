@@ -1,0 +1,30 @@
+# Every target sets up what it needs, on a fresh Debian 12 or 13; what it builds is kept in
+# ${HOTCOPY_CACHE:-${XDG_CACHE_HOME:-~/.cache}/hotcopy}.
+
+KERNEL ?= 6.12
+PREPARE = python=$$(tests/setup/prepare) || exit 1; export PYTHONDONTWRITEBYTECODE=1;
+
+.DEFAULT_GOAL := help
+.PHONY: test test-quick lint demo guest clean-cache help
+
+test: ## every test, in every kernel
+	@$(PREPARE) "$$python" -m tests.driver.bench prepare && "$$python" -m pytest -v
+
+test-quick: ## lint, unit tests, and the quick tests in one kernel (KERNEL=6.12)
+	@$(PREPARE) "$$python" -m tests.driver.bench prepare $(KERNEL) && \
+	"$$python" -m pytest -v --kernels=$(KERNEL) -m "not guest or quick"
+
+lint: ## ruff, mypy, shellcheck, and the driver with W=1 and sparse
+	@$(PREPARE) "$$python" -m pytest -v tests/lint
+
+demo: ## a hot copy of a busy file system, in a booted kernel
+	@$(PREPARE) "$$python" -m tests.demo
+
+guest: ## guest tests by hand: make guest KERNEL=6.12 K=expression
+	@$(PREPARE) "$$python" -m tests.driver.bench test $(KERNEL) $(if $(K),-k "$(K)")
+
+clean-cache: ## remove everything built and kept outside the tree
+	rm -rf "$${HOTCOPY_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/hotcopy}"
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\): ## /  make \1\t/p' Makefile | expand -t 22

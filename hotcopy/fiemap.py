@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where the blocks of a file are on its device: FS_IOC_FIEMAP (Documentation/filesystems/fiemap.rst)."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+
+from hotcopy import libc
+from hotcopy.errors import HcpError
+
+_FS_IOC_FIEMAP = 0xC020660B  # _IOWR('f', 11, struct fiemap), 32 bytes
+_FLAG_SYNC = 0x1
+_EXTENT_LAST = 0x1
+_BATCH = 512  # extents of one call: 28 KiB
+
+# Flags of extents whose address is unknown, shared, or not a plain address on the device.
+_UNUSABLE = {
+    0x0002: "unknown",
+    0x0004: "delayed allocation",
+    0x0008: "encoded",
+    0x0080: "encrypted",
+    0x0100: "not aligned",
+    0x0200: "inline",
+    0x0400: "tail-packed",
+    0x2000: "shared",
+}
+
+
+class _Extent(ctypes.Structure):
+    """struct fiemap_extent."""
+
+    _fields_ = [
+        ("logical", ctypes.c_uint64),
+        ("physical", ctypes.c_uint64),
+        ("length", ctypes.c_uint64),
+        ("reserved64", ctypes.c_uint64 * 2),
+        ("flags", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32 * 3),
+    ]
+
+
+class _Map(ctypes.Structure):
+    """struct fiemap with room for a batch of extents."""
+
+    _fields_ = [
+        ("start", ctypes.c_uint64),
+        ("length", ctypes.c_uint64),
+        ("flags", ctypes.c_uint32),
+        ("mapped_extents", ctypes.c_uint32),
+        ("extent_count", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+        ("extents", _Extent * _BATCH),
+    ]
+
+
+@dataclass(frozen=True)
+class Extent:
+    """A run of a file: offset in the file, address on the device and length, all in bytes."""
+
+    logical: int
+    physical: int
+    length: int
+
+
+def merge(extents: list[Extent]) -> tuple[Extent, ...]:
+    """Joins neighbours that continue each other on the device (ext4 cuts unwritten runs every 128 MiB)."""
+    merged: list[Extent] = []
+    for extent in extents:
+        last = merged[-1] if merged else None
+        if (
+            last is not None
+            and last.physical + last.length == extent.physical
+            and last.logical + last.length == extent.logical
+        ):
+            merged[-1] = Extent(last.logical, last.physical, last.length + extent.length)
+        else:
+            merged.append(extent)
+    return tuple(merged)
+
+
+def extents_of(fd: int) -> tuple[Extent, ...]:
+    """Every extent of the file, blocks beyond its size included, unwritten ones too, neighbours joined.
+
+    Raises OSError (EOPNOTSUPP: no FIEMAP on this filesystem), HcpError for an extent without a plain address.
+    """
+    found: list[Extent] = []
+    start = 0
+    while True:
+        request = _Map(start=start, length=2**64 - 1 - start, flags=_FLAG_SYNC, extent_count=_BATCH)
+        libc.ioctl(fd, _FS_IOC_FIEMAP, request)
+        for item in request.extents[: request.mapped_extents]:
+            for flag, name in _UNUSABLE.items():
+                if item.flags & flag:
+                    raise HcpError(
+                        f"the filesystem gives no plain address for the blocks of the store (extent is {name})",
+                        "this kind of filesystem cannot hold its own changed blocks",
+                    )
+            found.append(Extent(item.logical, item.physical, item.length))
+            if item.flags & _EXTENT_LAST:
+                return merge(found)
+        if request.mapped_extents == 0:
+            return merge(found)
+        start = found[-1].logical + found[-1].length

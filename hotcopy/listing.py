@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``hcp -l`` as text (its labels are an interface, see docs) and as JSON (docs/hcp-json.md)."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Union
+
+from hotcopy import mounting, mounts
+from hotcopy.driver import HotCopy
+from hotcopy.mounts import Mount
+
+NONE = "No Hot Copy sessions"
+NOT_MOUNTED = "-"  # one word, and no path: "$(awk …)/" in a script must not become "/"
+JSON_FORMAT = 1
+_VALUE_COLUMN = 24  # characters before every value
+_NS = 1_000_000_000
+
+JsonValue = Union[str, int, bool, list[str], None]
+
+
+@dataclass(frozen=True)
+class Session:
+    """A hot copy and where it is mounted."""
+
+    copy: HotCopy
+    mounted: tuple[str, ...]
+
+
+def sessions(copies: Sequence[HotCopy], table: Sequence[Mount]) -> tuple[Session, ...]:
+    """Joins what the driver says with what is mounted."""
+    return tuple(Session(copy, mounting.mounted_at(copy.device, table)) for copy in copies)
+
+
+def mebibytes(number: int) -> str:
+    """``0.25 MiB (262144 bytes)``."""
+    return f"{number / (1 << 20):.2f} MiB ({number} bytes)"
+
+
+def local_date(created_ns: int) -> str:
+    """As date(1) prints it in the C locale and the local time zone."""
+    return time.strftime("%a %b %e %H:%M:%S %Z %Y", time.localtime(created_ns // _NS))
+
+
+def iso_date(created_ns: int) -> str:
+    """ISO 8601 in UTC with nanoseconds: ``2026-11-23T12:40:11.123456789Z``."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(created_ns // _NS)) + f".{created_ns % _NS:09d}Z"
+
+
+def record(session: Session) -> tuple[str, ...]:
+    """The lines of one hot copy."""
+    copy = session.copy
+    rows = [
+        ("Real Device", copy.path),
+        ("Virtual Device", copy.node),
+        ("Changed Blocks Stored", copy.store_path),
+        ("Mounted", mounts.escape(session.mounted[0]) if session.mounted else NOT_MOUNTED),
+        ("Time Created", local_date(copy.created_ns)),
+        ("Changed Blocks", mebibytes(copy.preserved_bytes)),
+        ("State", copy.state),
+    ]
+    if copy.reason:
+        rows.append(("Reason", copy.reason))
+    rows += [
+        ("Access", "read-only" if copy.read_only else "read-write"),
+        ("Written To Hot Copy", mebibytes(copy.private_bytes)),
+        ("Store Allocated", mebibytes(copy.store_bytes)),
+        ("Store Used", mebibytes(copy.store_used_bytes)),
+    ]
+    return (f"****** {copy.name} ******", *(f" {label}:".ljust(_VALUE_COLUMN) + value for label, value in rows))
+
+
+def text(found: Sequence[Session]) -> tuple[str, ...]:
+    """Every line of ``hcp -l``: the records with an empty line between them."""
+    if not found:
+        return (NONE,)
+    lines: list[str] = []
+    for session in found:
+        if lines:
+            lines.append("")
+        lines += record(session)
+    return tuple(lines)
+
+
+def as_json(found: Sequence[Session]) -> str:
+    """The document of ``hcp -l --json``."""
+    documents: list[dict[str, JsonValue]] = [
+        {
+            "name": session.copy.name,
+            "number": session.copy.minor,
+            "device": session.copy.node,
+            "device_number": str(session.copy.device),
+            "origin": session.copy.path,
+            "origin_number": str(session.copy.origin),
+            "state": session.copy.state,
+            "reason": session.copy.reason or None,
+            "read_only": session.copy.read_only,
+            "open": session.copy.is_open,
+            "mount_points": list(session.mounted),
+            "created": iso_date(session.copy.created_ns),
+            "sequence": session.copy.sequence,
+            "frozen_us": session.copy.frozen_ns // 1000,
+            "sectors": session.copy.nr_sectors,
+            "changed_bytes": session.copy.preserved_bytes,
+            "private_bytes": session.copy.private_bytes,
+            "in_flight_bytes": session.copy.in_flight_bytes,
+            "store": session.copy.store_path,
+            "store_device_number": str(session.copy.store),
+            "store_bytes": session.copy.store_bytes,
+            "store_used_bytes": session.copy.store_used_bytes,
+        }
+        for session in found
+    ]
+    return json.dumps({"format": JSON_FORMAT, "hot_copies": documents}, indent=2)

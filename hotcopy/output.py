@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Standard output that cannot break what hcp does: a closed pipe or a full disk never stops a hot copy half-way."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+
+_STDOUT = 1
+_STDERR = 2
+
+
+def secure_descriptors() -> None:
+    """Fills closed descriptors 0 to 2 with /dev/null, so that no device opened later is taken for the output."""
+    while True:
+        fd = os.open(os.devnull, os.O_RDWR)
+        if fd > _STDERR:
+            os.close(fd)
+            return
+        os.set_inheritable(fd, True)
+
+
+class Output:
+    """Lines to standard output, each written at once. ``failed`` is set when one was lost (not for a closed pipe)."""
+
+    def __init__(self) -> None:
+        self.failed = False
+        self._broken = False
+
+    def line(self, text: str = "") -> None:
+        """Writes one line; failures are noted, never raised."""
+        data = os.fsencode(text) + b"\n"
+        while data and not self._broken:
+            try:
+                data = data[os.write(_STDOUT, data) :]
+            except OSError as error:
+                self._broken = True
+                self.failed = error.errno != errno.EPIPE
+
+
+def complain(text: str) -> None:
+    """Writes one line to standard error, if there is one."""
+    with contextlib.suppress(OSError):  # nobody is listening; the exit status says it too
+        os.write(_STDERR, os.fsencode(text) + b"\n")

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The one way hcp runs another program."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hotcopy.errors import HcpError
+
+# cron's PATH has no sbin, where modprobe and, on some systems, mount helpers are.
+_SBIN = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a program ended: its status and its two outputs, each stripped."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def message(self) -> str:
+        """What it had to say about a failure."""
+        return self.err or self.out or f"exit status {self.status}"
+
+
+def run(*argv: str, timeout: float | None = None) -> Done:
+    """Runs ``argv`` without a shell, in English, without standard input or foreign descriptors.
+
+    Raises HcpError when the program is missing or takes longer than ``timeout`` seconds; a status other than 0
+    is for the caller to judge.
+    """
+    environment: Sequence[str] = (os.environ.get("PATH", ""), _SBIN)
+    variables = {**os.environ, "LC_ALL": "C", "PATH": ":".join(part for part in environment if part)}
+    try:
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=variables,
+            timeout=timeout,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise HcpError(f"the program {argv[0]} is missing", "install it (package util-linux or kmod)") from error
+    except subprocess.TimeoutExpired as error:
+        raise HcpError(f"{argv[0]} did not finish in {timeout:.0f} seconds") from error
+    return Done(done.returncode, os.fsdecode(done.stdout).strip(), os.fsdecode(done.stderr).strip())

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Signals that ask hcp to stop wait until it can stop without leaving something half made."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import types
+from collections.abc import Iterator
+from typing import Callable
+
+from hotcopy.errors import InterruptedByUserError
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def blocked() -> Iterator[None]:
+    """Keeps the stopping signals from cutting one system call short with EINTR."""
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, old)
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[Callable[[], None]]:
+    """Notes the stopping signals instead of dying; the caller calls the result where stopping is safe.
+
+    That call raises InterruptedByUserError when a signal has come. A signal after the last such call changes nothing: the
+    work is done then. A signal that was ignored at the start (nohup) stays ignored; children get the defaults.
+    """
+    arrived: list[int] = []
+
+    def note(number: int, _frame: types.FrameType | None) -> None:
+        arrived.append(number)
+
+    def check() -> None:
+        if arrived:
+            name = signal.Signals(arrived[0]).name
+            raise InterruptedByUserError(f"stopped by {name}", "what had been begun has been undone")
+
+    old = {number: signal.getsignal(number) for number in STOPPING}
+    for number, handler in old.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, note)
+    try:
+        yield check
+    finally:
+        for number, handler in old.items():
+            if handler is not None:
+                signal.signal(number, handler)

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * All differences between kernels.  The HCP_HAVE_* come from compat/probe.sh, which
+ * compiles compat/probes/ against the kernel: version numbers lie (EL9's 5.14 has
+ * APIs of 5.15 and 5.16).
+ */
+#ifndef HCP_COMPAT_H
+#define HCP_COMPAT_H
+
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/ftrace.h>
+#include <linux/highmem.h>
+#include <linux/version.h>
+
+#include "config.h"
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 10, 0)
+#error "hcpdriver: kernels before 5.10 are not supported yet"
+#endif
+
+/* 3e08773c3841 ("block: switch polling to be bio based"), 5.16 */
+#ifdef HCP_HAVE_SUBMIT_COOKIE
+typedef blk_qc_t hcp_submit_t;
+#define HCP_SUBMIT_NONE	BLK_QC_T_NONE
+#else
+typedef void hcp_submit_t;
+#define HCP_SUBMIT_NONE
+#endif
+
+#ifndef BIO_MAX_VECS	/* a8affc03a9b3 ("block: rename BIO_MAX_PAGES"), 5.12 */
+#define BIO_MAX_VECS	BIO_MAX_PAGES
+#endif
+
+#ifdef REQ_POLLED	/* 6ce913fe3eee ("block: rename REQ_HIPRI to REQ_POLLED"), 5.16 */
+#define HCP_REQ_POLLED	REQ_POLLED
+#else
+#define HCP_REQ_POLLED	REQ_HIPRI
+#endif
+
+/* 342a72a33407 ("block: Introduce the type blk_opf_t"), 6.0 */
+#ifndef HCP_HAVE_BLK_OPF_T
+typedef unsigned int blk_opf_t;
+#endif
+
+/* 309dca309fc3 ("block: store a block_device pointer in struct bio"), 5.12 */
+#ifdef HCP_HAVE_BIO_BDEV
+static inline struct gendisk *hcp_bio_disk(const struct bio *bio)
+{
+	return bio->bi_bdev->bd_disk;
+}
+
+static inline sector_t hcp_bio_disk_sector(const struct bio *bio)
+{
+	if (bio_flagged((struct bio *)bio, BIO_REMAPPED))
+		return bio->bi_iter.bi_sector;
+	return bio->bi_iter.bi_sector + get_start_sect(bio->bi_bdev);
+}
+
+static inline void hcp_bio_same_dev(struct bio *bio, struct bio *as)
+{
+	bio_set_dev(bio, as->bi_bdev);
+	if (bio_flagged(as, BIO_REMAPPED))
+		bio_set_flag(bio, BIO_REMAPPED);
+}
+#else
+static inline struct gendisk *hcp_bio_disk(const struct bio *bio)
+{
+	return bio->bi_disk;
+}
+
+/* The whole-disk sector; ~0 when the partition has just gone. */
+static inline sector_t hcp_bio_disk_sector(const struct bio *bio)
+{
+	sector_t sector = ~(sector_t)0;
+	struct disk_part_tbl *table;
+	struct hd_struct *part;
+
+	if (!bio->bi_partno)
+		return bio->bi_iter.bi_sector;
+	/* disk_get_part() is not exported; this is what it does. */
+	rcu_read_lock();
+	table = rcu_dereference(bio->bi_disk->part_tbl);
+	part = bio->bi_partno < table->len ? rcu_dereference(table->part[bio->bi_partno]) :
+					     NULL;
+	if (part)
+		sector = bio->bi_iter.bi_sector + part->start_sect;
+	rcu_read_unlock();
+	return sector;
+}
+
+static inline void hcp_bio_same_dev(struct bio *bio, struct bio *as)
+{
+	bio_copy_dev(bio, as);
+}
+#endif
+
+/* 609be1066731 ("block: pass a block_device and opf to bio_alloc_bioset"), 5.18 */
+static inline struct bio *hcp_bio_alloc(struct block_device *bdev, unsigned short nr_vecs,
+					blk_opf_t opf, gfp_t gfp, struct bio_set *bs)
+{
+#ifdef HCP_HAVE_BIO_ALLOC_BDEV
+	return bio_alloc_bioset(bdev, nr_vecs, opf, gfp, bs);
+#else
+	struct bio *bio = bio_alloc_bioset(gfp, nr_vecs, bs);
+
+	if (bio) {
+		if (bdev)
+			bio_set_dev(bio, bdev);
+		bio->bi_opf = opf;
+	}
+	return bio;
+#endif
+}
+
+/* 49add4966d79 ("block: pass a block_device and opf to bio_init"), 5.18 */
+static inline void hcp_bio_init(struct bio *bio, struct block_device *bdev,
+				struct bio_vec *table, unsigned short nr, blk_opf_t opf)
+{
+#ifdef HCP_HAVE_BIO_ALLOC_BDEV
+	bio_init(bio, bdev, table, nr, opf);
+#else
+	bio_init(bio, table, nr);
+	bio_set_dev(bio, bdev);
+	bio->bi_opf = opf;
+#endif
+}
+
+/* abfc426d1b2f ("block: pass a block_device to bio_clone_fast"), 5.18 */
+static inline struct bio *hcp_bio_clone(struct block_device *bdev, struct bio *bio,
+					gfp_t gfp, struct bio_set *bs)
+{
+#ifdef HCP_HAVE_BIO_ALLOC_BDEV
+	return bio_alloc_clone(bdev, bio, gfp, bs);
+#else
+	struct bio *clone = bio_clone_fast(bio, gfp, bs);
+
+	if (clone)
+		bio_set_dev(clone, bdev);
+	return clone;
+#endif
+}
+
+/* f3ba92701d6d ("mm/highmem: Provide kmap_local*"), 5.11 */
+#ifndef HCP_HAVE_KMAP_LOCAL
+#define kmap_local_page(page)	kmap_atomic(page)
+#define kunmap_local(addr)	kunmap_atomic(addr)
+#endif
+
+/* d19633d53632 ("fs/ftrace: ftrace_regs instead of pt_regs"), 5.11 */
+#ifdef HCP_HAVE_FTRACE_REGS
+typedef struct ftrace_regs hcp_ftrace_regs_t;
+#else
+typedef struct pt_regs hcp_ftrace_regs_t;
+#define FTRACE_OPS_FL_RECURSION	0	/* a25d036d939a, 5.11: protection became opt-in */
+#endif
+
+#if defined(HCP_HAVE_FTRACE_REGS_ARGS) && defined(CONFIG_HAVE_DYNAMIC_FTRACE_WITH_ARGS)
+/* 94d095ffa0e1 ("ftrace: abstract DYNAMIC_FTRACE_WITH_ARGS accesses"), 6.2 */
+#define HCP_FTRACE_REGS_FLAG	0
+static __always_inline unsigned long hcp_ftrace_argument(hcp_ftrace_regs_t *fregs)
+{
+	return ftrace_regs_get_argument(fregs, 0);
+}
+
+static __always_inline void hcp_ftrace_redirect(hcp_ftrace_regs_t *fregs, unsigned long ip)
+{
+	ftrace_regs_set_instruction_pointer(fregs, ip);
+}
+#else
+#define HCP_FTRACE_REGS_FLAG	FTRACE_OPS_FL_SAVE_REGS
+#ifdef HCP_HAVE_FTRACE_REGS
+#define hcp_ftrace_pt_regs(fregs)	ftrace_get_regs(fregs)
+#else
+#define hcp_ftrace_pt_regs(regs)	(regs)
+#endif
+static __always_inline unsigned long hcp_ftrace_argument(hcp_ftrace_regs_t *fregs)
+{
+	return regs_get_kernel_argument(hcp_ftrace_pt_regs(fregs), 0);
+}
+
+static __always_inline void hcp_ftrace_redirect(hcp_ftrace_regs_t *fregs, unsigned long ip)
+{
+	instruction_pointer_set(hcp_ftrace_pt_regs(fregs), ip);
+}
+#endif
+
+/* 982c3b3058db ("bdev: rename freeze and thaw helpers"), 6.8 */
+#if defined(HCP_HAVE_BDEV_FREEZE)
+static inline int hcp_freeze_bdev(struct block_device *bdev)
+{
+	return bdev_freeze(bdev);
+}
+
+static inline int hcp_thaw_bdev(struct block_device *bdev, struct super_block *sb)
+{
+	return bdev_thaw(bdev);
+}
+/* 040f04bd2e82 ("fs: simplify freeze_bdev/thaw_bdev"), 5.11 */
+#elif defined(HCP_HAVE_FREEZE_BDEV_INT)
+static inline int hcp_freeze_bdev(struct block_device *bdev)
+{
+	return freeze_bdev(bdev);
+}
+
+static inline int hcp_thaw_bdev(struct block_device *bdev, struct super_block *sb)
+{
+	return thaw_bdev(bdev);
+}
+#else
+static inline int hcp_freeze_bdev(struct block_device *bdev)
+{
+	return PTR_ERR_OR_ZERO(freeze_bdev(bdev));
+}
+
+static inline int hcp_thaw_bdev(struct block_device *bdev, struct super_block *sb)
+{
+	return thaw_bdev(bdev, sb);
+}
+#endif
+
+#include "gendisk.h"
+
+#endif /* HCP_COMPAT_H */

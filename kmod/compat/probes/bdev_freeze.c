@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <linux/blkdev.h>
+int hcp_probe(struct block_device *bdev);
+int hcp_probe(struct block_device *bdev) { return bdev_freeze(bdev) ?: bdev_thaw(bdev); }

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The control node /dev/hcp and its ioctls; see hcp_ioctl.h. */
+#include <linux/capability.h>
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "control.h"
+#include "create.h"
+#include "origin.h"
+#include "snapshot.h"
+
+DEFINE_MUTEX(hcp_control_lock);
+
+/* What every argument but that of HCP_IOC_VERSION begins with. */
+struct hcp_ioc_head {
+	__u32 size;
+	__u32 abi;
+};
+
+static int check_head(const void *arg, size_t size)
+{
+	const struct hcp_ioc_head *head = arg;
+
+	if (head->size != size)
+		return -EINVAL;
+	return head->abi == HCP_ABI_VERSION ? 0 : -EPROTO;
+}
+
+static long control_version(void __user *user)
+{
+	struct hcp_ioc_version arg;
+
+	if (copy_from_user(&arg, user, sizeof(arg)))
+		return -EFAULT;
+	if (arg.size != sizeof(arg))
+		return -EINVAL;
+	memset(&arg, 0, sizeof(arg));
+	arg.size = sizeof(arg);
+	arg.abi = HCP_ABI_VERSION;
+	strscpy(arg.version, HCP_VERSION, sizeof(arg.version));
+	return copy_to_user(user, &arg, sizeof(arg)) ? -EFAULT : 0;
+}
+
+/* The reason why a call failed, besides its errno. */
+static void set_reason(char *to, const char *reason)
+{
+	memset(to, 0, HCP_REASON_LEN);
+	if (reason)
+		strscpy(to, reason, HCP_REASON_LEN);
+}
+
+static long control_create(struct hcp_ioc_create *arg)
+{
+	const char *reason = NULL;
+	int err;
+
+	if (memchr_inv(arg->reserved, 0, sizeof(arg->reserved)))
+		return -EINVAL;
+	err = hcp_create(arg, &reason);
+	set_reason(arg->reason, reason);
+	return err;
+}
+
+static long control_remove(struct hcp_ioc_remove *arg)
+{
+	const char *reason = NULL;
+	struct hcp_snap *snap;
+	int err;
+
+	if (arg->reserved)
+		return -EINVAL;
+	snap = hcp_snap_next(arg->minor);
+	if (!arg->minor || !snap || snap->minor != arg->minor)
+		err = -ENXIO;
+	else
+		err = hcp_snap_remove(snap, &reason);
+	set_reason(arg->reason, reason);
+	return err;
+}
+
+static long control_next(struct hcp_ioc_info *arg)
+{
+	struct hcp_snap *snap = hcp_snap_next(arg->minor);
+
+	if (!snap)
+		return -ENXIO;
+	memset(arg, 0, sizeof(*arg));
+	arg->size = sizeof(*arg);
+	arg->abi = HCP_ABI_VERSION;
+	hcp_snap_info(snap, arg);
+	return 0;
+}
+
+/* Every argument goes in and out, also when the call fails: it carries the reason. */
+static long control_ioctl(struct file *file, unsigned int cmd, unsigned long user)
+{
+	void __user *argp = (void __user *)user;
+	size_t size = _IOC_SIZE(cmd);
+	void *arg;
+	long err;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	switch (cmd) {
+	case HCP_IOC_VERSION:
+		return control_version(argp);
+	case HCP_IOC_CREATE:
+	case HCP_IOC_REMOVE:
+	case HCP_IOC_NEXT:
+		break;
+	default:
+		return -ENOTTY;
+	}
+
+	arg = memdup_user(argp, size);
+	if (IS_ERR(arg))
+		return PTR_ERR(arg);
+	err = check_head(arg, size);
+	if (!err)
+		err = mutex_lock_killable(&hcp_control_lock);
+	if (err)
+		goto out;
+	if (cmd == HCP_IOC_CREATE)
+		err = control_create(arg);
+	else if (cmd == HCP_IOC_REMOVE)
+		err = control_remove(arg);
+	else
+		err = control_next(arg);
+	mutex_unlock(&hcp_control_lock);
+
+	if (copy_to_user(argp, arg, size) && !err)
+		err = -EFAULT;
+out:
+	kfree(arg);
+	return err;
+}
+
+static int control_open(struct inode *inode, struct file *file)
+{
+	return capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
+}
+
+static const struct file_operations control_ops = {
+	.owner = THIS_MODULE,
+	.open = control_open,
+	.unlocked_ioctl = control_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
+};
+
+static struct miscdevice control_device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = HCP_CONTROL_NAME,
+	.fops = &control_ops,
+	.mode = 0600,
+};
+
+int hcp_control_init(void)
+{
+	return misc_register(&control_device);
+}
+
+void hcp_control_exit(void)
+{
+	misc_deregister(&control_device);
+}

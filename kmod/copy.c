@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Copies of old data, from the read to the store; see copy.h. */
+#include <linux/mm.h>
+#include <linux/moduleparam.h>
+#include <linux/wait_bit.h>
+
+#include "chain.h"
+#include "copy.h"
+#include "cow.h"
+#include "io.h"
+#include "origin.h"
+#include "snapshot.h"
+#include "unit.h"
+#include "writeback.h"
+
+static unsigned int copy_memory_mib;
+module_param(copy_memory_mib, uint, 0444);
+MODULE_PARM_DESC(copy_memory_mib,
+		 "memory for copies on their way to the store, in MiB (default: 64, at most 1/16 of the memory)");
+
+/* Units in the memory of copies, of all origins. */
+static atomic_long_t copy_units_in_flight;
+
+void hcp_copy_memory_init(void)
+{
+	unsigned long sixteenth = totalram_pages() >> (20 - PAGE_SHIFT + 4);
+
+	if (!copy_memory_mib)
+		copy_memory_mib = clamp(sixteenth, 1UL, 64UL);
+}
+
+static unsigned long copy_units_allowed(void)
+{
+	return (unsigned long)copy_memory_mib << (20 - HCP_UNIT_SHIFT);
+}
+
+/* Half of it gone: what is ready had better be stored now. */
+bool hcp_copy_memory_is_short(void)
+{
+	return atomic_long_read(&copy_units_in_flight) > copy_units_allowed() / 2;
+}
+
+/* How many of @count units may be read now; an origin with no copy may always. */
+static unsigned int copy_clip_to_memory(struct hcp_origin *origin, unsigned int count)
+{
+	unsigned long used = atomic_long_read(&copy_units_in_flight);
+	unsigned long allowed = copy_units_allowed();
+
+	count = min(count, HCP_COPY_UNITS);
+	if (!atomic_read(&origin->nr_copies))
+		return count;
+	return used < allowed ? min_t(unsigned long, count, allowed - used) : 0;
+}
+
+static void copy_free_pages(struct hcp_copy *copy, unsigned int from)
+{
+	while (copy->bio.bi_vcnt > from)
+		mempool_free(copy->bio.bi_io_vec[--copy->bio.bi_vcnt].bv_page,
+			     &copy->origin->page_pool);
+}
+
+static void copy_account(struct hcp_copy *copy)
+{
+	struct hcp_origin *origin = copy->origin;
+
+	atomic_inc(&origin->nr_copies);
+	atomic_add(copy->count, &origin->units_in_flight);
+	atomic_long_add(copy->count, &copy_units_in_flight);
+}
+
+static void copy_free(struct hcp_copy *copy)
+{
+	copy_free_pages(copy, 0);
+	bio_put(&copy->bio);
+}
+
+/*
+ * A copy with as many pages as there are, NULL when there is not one.  Nothing here
+ * waits: memory comes back through the same workqueue.  The pool of pages is full
+ * while the origin has no copy, so that one can always be made.
+ */
+static struct hcp_copy *copy_alloc(struct hcp_origin *origin, u64 unit, unsigned int count)
+{
+	unsigned int nr_pages = hcp_unit_pages(count), got;
+	const gfp_t gfp = GFP_NOWAIT | __GFP_NOWARN;
+	struct hcp_copy *copy;
+	struct bio *bio;
+
+	bio = hcp_bio_alloc(origin->bdev, nr_pages, REQ_OP_READ, gfp, &origin->copy_bios);
+	if (!bio)
+		return NULL;
+	copy = container_of(bio, struct hcp_copy, bio);
+	copy->origin = origin;
+	copy->unit = unit;
+	refcount_set(&copy->refs, 1);
+	copy->snap = NULL;
+	bio_list_init(&copy->waiters);
+	INIT_LIST_HEAD(&copy->ready);
+	copy->assigned = 0;
+
+	for (got = 0; got < nr_pages; got++) {
+		struct page *page = mempool_alloc(&origin->page_pool, gfp);
+
+		if (!page)
+			break;
+		__bio_add_page(bio, page, PAGE_SIZE, 0);
+	}
+	copy->count = min_t(size_t, count, ((size_t)got * PAGE_SIZE) >> HCP_UNIT_SHIFT);
+	if (!copy->count) {
+		copy_free(copy);
+		return NULL;
+	}
+	return copy;
+}
+
+static void copy_read_end(struct bio *bio)
+{
+	struct hcp_copy *copy = container_of(bio, struct hcp_copy, bio);
+	struct hcp_origin *origin = copy->origin;
+
+	if (llist_add(&copy->done, &origin->read_done))
+		queue_work(origin->wq, &origin->read_work);
+}
+
+/* The last unit of a device may be cut short; what is behind it is stored as zeros. */
+static void copy_set_extent(struct hcp_copy *copy)
+{
+	sector_t sector = hcp_unit_sector(copy->unit);
+	sector_t left = copy->origin->nr_sectors - sector;
+	sector_t nr_sectors = min_t(sector_t, hcp_unit_sector(copy->count), left);
+	struct bio_vec *last;
+
+	copy_free_pages(copy, hcp_unit_pages(copy->count));
+	copy->bio.bi_iter.bi_sector = sector;
+	copy->bio.bi_iter.bi_size = nr_sectors << SECTOR_SHIFT;
+	if (nr_sectors < hcp_unit_sector(copy->count)) {
+		last = &copy->bio.bi_io_vec[copy->bio.bi_vcnt - 1];
+		memset(page_address(last->bv_page), 0, PAGE_SIZE);
+	}
+}
+
+/*
+ * Starts to copy up to @count units from @unit on, which lie in one region, for @snap.
+ * Returns how many, 0 when things have changed meanwhile: look again.  cow_lock is
+ * held.  -EAGAIN, -ENOMEM: no memory now.
+ */
+int hcp_copy_start(struct hcp_origin *origin, struct hcp_snap *snap, u64 unit,
+		   unsigned int count)
+{
+	spinlock_t *lock = hcp_region_lock(origin, unit);
+	struct hcp_needed needed;
+	struct hcp_copy *copy;
+	int err;
+
+	count = copy_clip_to_memory(origin, count);
+	if (!count)
+		return -EAGAIN;
+	err = hcp_map_reserve(&snap->preserved, lock, hcp_region_index(unit), HCP_MAP_ROOM,
+			      GFP_NOIO | __GFP_NOWARN | __GFP_NORETRY);
+	if (err)
+		return err;
+	copy = copy_alloc(origin, unit, count);
+	if (!copy)
+		return -EAGAIN;
+
+	spin_lock(lock);
+	if (hcp_chain_need(origin, unit, copy->count, &needed) != HCP_NEED_COPY ||
+	    needed.snap != snap ||
+	    hcp_map_set(&snap->preserved, unit, needed.run, HCP_EXTENT_READING, copy, 0)) {
+		spin_unlock(lock);
+		copy_free(copy);
+		return 0;
+	}
+	copy->snap = snap;
+	copy->count = needed.run;
+	copy->unsettled = copy->count;
+	copy_account(copy);
+	atomic64_add(copy->count, &snap->preserved_units);
+	spin_unlock(lock);
+
+	count = copy->count;
+	copy_set_extent(copy);
+	copy->bio.bi_end_io = copy_read_end;
+	copy->bio.bi_opf |= REQ_SYNC;
+	hcp_io_submit(&copy->bio);
+	return count;
+}
+
+/* The page that holds a unit of the copy, and where in it. */
+struct page *hcp_copy_page(struct hcp_copy *copy, unsigned int unit_offset,
+			   unsigned int *offset)
+{
+	size_t byte = (size_t)unit_offset << HCP_UNIT_SHIFT;
+
+	*offset = offset_in_page(byte);
+	return copy->bio.bi_io_vec[byte >> PAGE_SHIFT].bv_page;
+}
+
+/* Where a unit of the copy is in memory; its pages are never highmem. */
+void *hcp_copy_address(struct hcp_copy *copy, unsigned int unit_offset)
+{
+	unsigned int offset;
+	struct page *page = hcp_copy_page(copy, unit_offset, &offset);
+
+	return page_address(page) + offset;
+}
+
+void hcp_copy_put(struct hcp_copy *copy)
+{
+	struct hcp_origin *origin = copy->origin;
+	unsigned int count = copy->count;
+
+	if (!refcount_dec_and_test(&copy->refs))
+		return;
+	copy_free(copy);
+	atomic_long_sub(count, &copy_units_in_flight);
+	atomic_sub(count, &origin->units_in_flight);
+	if (atomic_dec_and_test(&origin->nr_copies))
+		wake_up_var(&origin->nr_copies);
+	hcp_cow_kick(origin);
+}
+
+static void copy_read_done(struct hcp_copy *copy)
+{
+	struct hcp_origin *origin = copy->origin;
+	bool failed = copy->bio.bi_status;
+	struct bio_list waiters;
+
+	/* First of all: nobody may believe in this copy. */
+	if (failed)
+		hcp_origin_fail(origin, HCP_STATE_FAILED,
+				"the origin's old data could not be read");
+
+	spin_lock(hcp_region_lock(origin, copy->unit));
+	if (copy->snap)
+		hcp_map_mark(&copy->snap->preserved, copy->unit, copy->count, copy,
+			     failed ? HCP_EXTENT_LOST : HCP_EXTENT_COPYING);
+	waiters = copy->waiters;
+	bio_list_init(&copy->waiters);
+	/* Before any of the writes is let go; readers look at it after their read. */
+	atomic_inc(&origin->region_let_go[hcp_region_bucket(copy->unit)]);
+	smp_mb__after_atomic();
+	spin_unlock(hcp_region_lock(origin, copy->unit));
+
+	hcp_cow_resume(origin, &waiters);
+	if (failed)
+		hcp_copy_put(copy);
+	else
+		hcp_writeback_add(origin, copy);
+}
+
+void hcp_copy_read_work(struct work_struct *work)
+{
+	struct hcp_origin *origin = container_of(work, struct hcp_origin, read_work);
+	struct llist_node *list = llist_reverse_order(llist_del_all(&origin->read_done));
+	struct hcp_copy *copy, *next;
+	struct blk_plug plug;
+
+	blk_start_plug(&plug);
+	llist_for_each_entry_safe(copy, next, list, done)
+		copy_read_done(copy);
+	blk_finish_plug(&plug);
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copy before write.  A write that needs no copy passes at once, in the context of
+ * whoever submits it.  Any other is stolen and queued: the hook never waits, since it
+ * may run beneath another driver's submission.
+ */
+#include <linux/blkdev.h>
+#include <linux/jiffies.h>
+#include <linux/wait_bit.h>
+
+#include "chain.h"
+#include "copy.h"
+#include "cow.h"
+#include "discard.h"
+#include "hook.h"
+#include "origin.h"
+#include "snapshot.h"
+#include "unit.h"
+#include "writeback.h"
+
+/* Memory may be short for so long before the hot copies are given up for the origin. */
+#define HCP_SHORT_LIMIT		HZ
+#define HCP_SHORT_RETRY		(HZ / 50 ?: 1)
+
+/* A range as long as this is looked at by the worker, not by who submits. */
+#define HCP_INLINE_SECTORS	(4 * HCP_REGION_UNITS * HCP_UNIT_SECTORS)
+
+static void cow_enqueue(struct hcp_origin *origin, struct bio *bio)
+{
+	bio->bi_opf &= ~HCP_REQ_POLLED;
+	spin_lock(&origin->pending_lock);
+	bio_list_add(&origin->pending, bio);
+	spin_unlock(&origin->pending_lock);
+	mod_delayed_work(origin->wq, &origin->cow_work, 0);
+}
+
+/*
+ * Takes @bio, which touches the sectors [first, end) of the origin, if it has to wait.
+ * Called under RCU, by whoever submits: nothing here may sleep.
+ */
+bool hcp_cow_steal(struct hcp_origin *origin, struct bio *bio, sector_t first,
+		   sector_t end)
+{
+	if (hcp_chain_is_idle(origin))
+		return false;
+	if (end - first <= HCP_INLINE_SECTORS && hcp_chain_has_all(origin, first, end))
+		return false;
+	if (bio->bi_opf & REQ_NOWAIT) {
+		bio_wouldblock_error(bio);
+		return true;
+	}
+	cow_enqueue(origin, bio);
+	return true;
+}
+
+/* Starts to read what has to be copied of [unit, last); -EAGAIN, -ENOMEM. */
+static int cow_start_copies(struct hcp_origin *origin, u64 unit, u64 last)
+{
+	struct hcp_needed needed;
+	enum hcp_need need;
+	int started;
+
+	for (; unit < last; unit += needed.run) {
+		spin_lock(hcp_region_lock(origin, unit));
+		need = hcp_chain_need(origin, unit, hcp_region_clip(unit, last - unit),
+				      &needed);
+		spin_unlock(hcp_region_lock(origin, unit));
+		if (need == HCP_NEED_COPY) {
+			started = hcp_copy_start(origin, needed.snap, unit, needed.run);
+			if (started < 0)
+				return started;
+			needed.run = started;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Has @bio wait for the first read that is under way in [unit, last), if any. */
+static bool cow_park(struct hcp_origin *origin, struct bio *bio, u64 unit, u64 last)
+{
+	struct hcp_needed needed;
+	enum hcp_need need;
+
+	for (; unit < last; unit += needed.run) {
+		spin_lock(hcp_region_lock(origin, unit));
+		need = hcp_chain_need(origin, unit, hcp_region_clip(unit, last - unit),
+				      &needed);
+		if (need == HCP_NEED_WAIT)
+			bio_list_add(&needed.copy->waiters, bio);
+		spin_unlock(hcp_region_lock(origin, unit));
+		if (need == HCP_NEED_WAIT)
+			return true;
+		cond_resched();
+	}
+	return false;
+}
+
+/* False: no memory for the copies that @bio needs, come again. */
+static bool cow_bio(struct hcp_origin *origin, struct bio *bio)
+{
+	sector_t first, end;
+	u64 unit, last;
+
+	if (!hcp_origin_clip(origin, hcp_bio_disk(bio), hcp_bio_disk_sector(bio),
+			     bio_sectors(bio), &first, &end)) {
+		hcp_hook_route(bio, origin);
+		return true;
+	}
+	/* Advice: what would need a copy is left out, see discard.c. */
+	if (bio_op(bio) == REQ_OP_DISCARD) {
+		hcp_discard(origin, bio);
+		return true;
+	}
+	/* WRITE, WRITE_ZEROES, SECURE_ERASE, WRITE_SAME, and what may come: copy first. */
+	unit = hcp_unit_of(first);
+	last = hcp_unit_behind(end);
+	do {
+		if (cow_start_copies(origin, unit, last))
+			return false;
+		if (cow_park(origin, bio, unit, last))
+			return true;
+	} while (!hcp_chain_has_all(origin, first, end));
+	hcp_hook_route(bio, origin);
+	return true;
+}
+
+/* Whether there is hope for memory; copies under way bring some when they end. */
+static bool cow_may_wait(struct hcp_origin *origin)
+{
+	if (!origin->short_since)
+		origin->short_since = jiffies | 1;
+	return atomic_read(&origin->nr_copies) ||
+	       time_before(jiffies, origin->short_since + HCP_SHORT_LIMIT);
+}
+
+void hcp_cow_work(struct work_struct *work)
+{
+	struct hcp_origin *origin = container_of(to_delayed_work(work),
+						 struct hcp_origin, cow_work);
+	struct blk_plug plug;
+	struct bio *bio;
+	bool done;
+
+	blk_start_plug(&plug);
+	for (;;) {
+		spin_lock(&origin->pending_lock);
+		bio = bio_list_pop(&origin->pending);
+		spin_unlock(&origin->pending_lock);
+		if (!bio)
+			break;
+
+		mutex_lock(&origin->cow_lock);
+		done = cow_bio(origin, bio);
+		mutex_unlock(&origin->cow_lock);
+		if (done) {
+			origin->short_since = 0;
+			continue;
+		}
+
+		spin_lock(&origin->pending_lock);
+		bio_list_add_head(&origin->pending, bio);
+		spin_unlock(&origin->pending_lock);
+		if (!cow_may_wait(origin)) {
+			hcp_origin_fail(origin, HCP_STATE_FAILED, "no memory for copies");
+			continue;
+		}
+		hcp_writeback_hurry(origin);
+		queue_delayed_work(origin->wq, &origin->cow_work, HCP_SHORT_RETRY);
+		break;
+	}
+	blk_finish_plug(&plug);
+	wake_up_var(&origin->pending);
+}
+
+/* Memory has come free: those that wait for it may go on. */
+void hcp_cow_kick(struct hcp_origin *origin)
+{
+	bool waiting;
+
+	spin_lock(&origin->pending_lock);
+	waiting = !bio_list_empty(&origin->pending);
+	spin_unlock(&origin->pending_lock);
+	if (waiting)
+		mod_delayed_work(origin->wq, &origin->cow_work, 0);
+}
+
+/* The read these writes waited for is done. */
+void hcp_cow_resume(struct hcp_origin *origin, struct bio_list *bios)
+{
+	sector_t first, end;
+	struct bio *bio;
+
+	while ((bio = bio_list_pop(bios))) {
+		if (hcp_origin_clip(origin, hcp_bio_disk(bio), hcp_bio_disk_sector(bio),
+				    bio_sectors(bio), &first, &end) &&
+		    !hcp_chain_has_all(origin, first, end))
+			cow_enqueue(origin, bio);
+		else
+			hcp_hook_route(bio, origin);
+	}
+}

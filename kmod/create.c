@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Creation: everything is allocated first; then the filesystems are frozen, one pointer
+ * for each origin is flipped, and they are thawed.
+ */
+#include <linux/file.h>
+#include <linux/ktime.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+#include <linux/uaccess.h>
+
+#include "chain.h"
+#include "create.h"
+#include "disk.h"
+#include "freeze.h"
+#include "io.h"
+#include "origin.h"
+#include "snapshot.h"
+
+struct creating {
+	struct hcp_ioc_origin arg;
+	struct hcp_origin *origin;
+	struct hcp_snap *snap;
+	struct hcp_chain *chain;	/* to be swapped in; NULL afterwards */
+};
+
+struct creation {
+	unsigned int nr;
+	struct creating item[HCP_MAX_ORIGINS];
+	s32 fds[HCP_MAX_FREEZE];
+	struct hcp_freeze freeze;
+};
+
+static int copy_args(struct creation *creation, const struct hcp_ioc_create *arg)
+{
+	const struct hcp_ioc_origin __user *origins = u64_to_user_ptr(arg->origins);
+	unsigned int i;
+
+	if (!arg->nr_origins || arg->nr_origins > HCP_MAX_ORIGINS ||
+	    arg->nr_freeze > HCP_MAX_FREEZE)
+		return -EINVAL;
+	for (i = 0; i < arg->nr_origins; i++) {
+		struct hcp_ioc_origin *origin = &creation->item[i].arg;
+
+		if (copy_from_user(origin, &origins[i], sizeof(*origin)))
+			return -EFAULT;
+		if (origin->size != sizeof(*origin) ||
+		    (origin->flags & ~HCP_CREATE_READ_ONLY) || origin->minor)
+			return -EINVAL;
+	}
+	if (copy_from_user(creation->fds, u64_to_user_ptr(arg->freeze_fds),
+			   arg->nr_freeze * sizeof(creation->fds[0])))
+		return -EFAULT;
+	return 0;
+}
+
+/* Space held by hot copies that have failed is for the next one. */
+static void bury_the_dead(struct hcp_origin *origin)
+{
+	struct hcp_snap *snap;
+
+	list_for_each_entry(snap, &hcp_snaps, node)
+		if (snap->origin == origin && !hcp_snap_is_active(snap))
+			hcp_snap_bury(snap, NULL);
+}
+
+static int get_origin(struct creating *item, struct file *file, const char **reason)
+{
+	struct hcp_ioc_segment segment;
+	struct hcp_origin *origin;
+
+	origin = hcp_origin_find(hcp_file_bdev(file));
+	if (origin && item->arg.segment) {
+		*reason = "the device has its space for changed blocks already";
+		return -EEXIST;
+	}
+	if (!origin && !item->arg.segment) {
+		*reason = "the device has no space for changed blocks yet";
+		return -ENODATA;
+	}
+	if (origin) {
+		if (origin->nr_sectors != hcp_bdev_file_sectors(file)) {
+			*reason = "the device was resized since its first hot copy was made; remove that first";
+			return -EBUSY;
+		}
+		bury_the_dead(origin);
+	} else {
+		if (copy_from_user(&segment, u64_to_user_ptr(item->arg.segment),
+				   sizeof(segment)))
+			return -EFAULT;
+		origin = hcp_origin_new(file, &segment, reason);
+		if (IS_ERR(origin))
+			return PTR_ERR(origin);
+	}
+	item->origin = origin;
+	return 0;
+}
+
+static int prepare(struct creation *creation, struct creating *item, const char **reason)
+{
+	struct hcp_snap *snap;
+	struct file *file;
+	unsigned int i;
+	int err;
+
+	file = fget(item->arg.bdev_fd);
+	if (!file)
+		return -EBADF;
+	if (!hcp_file_bdev(file)) {
+		*reason = "the origin is not a block device";
+		err = -ENOTBLK;
+	} else {
+		err = get_origin(item, file, reason);
+	}
+	fput(file);
+	if (err)
+		return err;
+	for (i = 0; i < creation->nr; i++) {
+		if (creation->item[i].origin == item->origin && item != &creation->item[i]) {
+			*reason = "a device is named twice";
+			item->origin = NULL;
+			return -EINVAL;
+		}
+	}
+
+	snap = hcp_snap_new(item->origin, &item->arg, reason);
+	if (IS_ERR(snap))
+		return PTR_ERR(snap);
+	item->snap = snap;
+	item->arg.minor = snap->minor;
+	item->chain = hcp_chain_alloc(item->origin->nr_snaps, GFP_KERNEL);
+	return item->chain ? 0 : -ENOMEM;
+}
+
+/* Takes back what was prepared, whatever of it there is. */
+static void unprepare(struct creating *item)
+{
+	kfree(item->chain);
+	if (item->snap)
+		hcp_snap_free(item->snap);
+	if (item->origin && !item->origin->nr_snaps)
+		hcp_origin_free(item->origin);
+}
+
+/* The instant: nothing here allocates, and no user code runs while it lasts. */
+static int arm(struct creation *creation, struct hcp_ioc_create *arg, const char **reason)
+{
+	ktime_t begin = ktime_get();
+	u64 created_ns;
+	unsigned int i;
+	int err;
+
+	err = hcp_freeze_all(&creation->freeze, reason);
+	if (err)
+		return err;
+	for (i = 0; i < creation->nr; i++) {
+		struct creating *item = &creation->item[i];
+
+		hcp_chain_swap_in(item->origin, item->chain, item->snap);
+		item->chain = NULL;
+	}
+	created_ns = ktime_get_real_ns();
+	hcp_thaw_all(&creation->freeze);
+	arg->frozen_ns = ktime_to_ns(ktime_sub(ktime_get(), begin));
+
+	for (i = 0; i < creation->nr; i++) {
+		struct hcp_snap *snap = creation->item[i].snap;
+
+		snap->created_ns = created_ns;
+		snap->frozen_ns = arg->frozen_ns;
+		list_add_tail(&snap->node, &hcp_snaps);
+	}
+	return 0;
+}
+
+/* Shows the devices, and tells their numbers. */
+static int publish(struct creation *creation, const struct hcp_ioc_create *arg)
+{
+	struct hcp_ioc_origin __user *origins = u64_to_user_ptr(arg->origins);
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < creation->nr; i++) {
+		if (put_user(creation->item[i].arg.minor, &origins[i].minor))
+			return -EFAULT;
+		err = hcp_disk_publish(creation->item[i].snap);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static void take_back(struct creation *creation)
+{
+	const char *ignored;
+	unsigned int i;
+
+	for (i = 0; i < creation->nr; i++) {
+		struct hcp_snap *snap = creation->item[i].snap;
+
+		/* Somebody was quick to open it: it stays, and is in the list. */
+		if (hcp_snap_remove(snap, &ignored))
+			pr_warn("hcp%u is in use and could not be taken back\n", snap->minor);
+	}
+}
+
+/* hcp_control_lock is held.  Nothing is left behind when it fails. */
+int hcp_create(struct hcp_ioc_create *arg, const char **reason)
+{
+	ktime_t begin = ktime_get();
+	struct creation *creation;
+	int err;
+
+	creation = kvzalloc(sizeof(*creation), GFP_KERNEL);
+	if (!creation)
+		return -ENOMEM;
+	err = copy_args(creation, arg);
+	if (!err)
+		err = hcp_freeze_get(&creation->freeze, creation->fds, arg->nr_freeze, reason);
+	while (!err && creation->nr < arg->nr_origins)
+		err = prepare(creation, &creation->item[creation->nr++], reason);
+	if (!err)
+		err = arm(creation, arg, reason);
+	if (err) {
+		while (creation->nr)
+			unprepare(&creation->item[--creation->nr]);
+		goto out;
+	}
+	err = publish(creation, arg);
+	if (err)
+		take_back(creation);
+	arg->total_ns = ktime_to_ns(ktime_sub(ktime_get(), begin));
+out:
+	hcp_freeze_put(&creation->freeze);
+	kvfree(creation);
+	return err;
+}

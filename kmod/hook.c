@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The hook.  While there are hot copies, an ftrace callback with the right to change
+ * the instruction pointer (as livepatch has) sits on submit_bio_noacct().  It lets
+ * everything pass but the writes to a tracked disk; these continue in
+ * hcp_hook_submit_bio(), which takes the place of the function called.
+ */
+#include <linux/ftrace.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/srcu.h>
+
+#include "cow.h"
+#include "hook.h"
+#include "io.h"
+#include "origin.h"
+
+#define HCP_HOOKED	"submit_bio_noacct"
+
+/*
+ * The tracked origins.  An origin keeps its slot; a bio visits them in slot order.
+ * Written under hcp_control_lock, read under RCU.
+ */
+struct hcp_slot {
+	const struct gendisk *disk;	/* to look no further than the slot; NULL: free */
+	struct hcp_origin __rcu *origin;
+};
+
+static struct hcp_slot hcp_slots[HCP_MAX_SNAPSHOTS];
+static unsigned int hcp_slots_end;	/* one behind the last in use */
+
+/* Who is between entry and return of hcp_hook_submit_bio(), asleep below it perhaps. */
+static struct srcu_struct text_srcu;
+
+/* Which operations change the origin.  Zone operations: zoned devices are refused. */
+static __always_inline bool bio_changes_data(const struct bio *bio)
+{
+	return op_is_write(bio_op(bio)) && bio->bi_iter.bi_size;
+}
+
+static void notrace hcp_hook_callback(unsigned long ip, unsigned long parent_ip,
+				      struct ftrace_ops *ops, hcp_ftrace_regs_t *fregs);
+
+static struct ftrace_ops hcp_hook_ops = {
+	.func = hcp_hook_callback,
+	.flags = FTRACE_OPS_FL_DYNAMIC | FTRACE_OPS_FL_IPMODIFY |
+		 FTRACE_OPS_FL_PERMANENT | FTRACE_OPS_FL_RECURSION |
+		 HCP_FTRACE_REGS_FLAG,
+};
+
+/*
+ * Where a write goes: into the queue of an origin that must copy first, or on to the
+ * device.  A bio may touch several origins (a disk and its partition); it visits them
+ * in slot order.  @behind: the one it comes from, NULL for all.
+ */
+hcp_submit_t hcp_hook_route(struct bio *bio, const struct hcp_origin *behind)
+{
+	sector_t sector = hcp_bio_disk_sector(bio);
+	unsigned int i;
+
+	rcu_read_lock();
+	for (i = behind ? behind->slot + 1 : 0; i < READ_ONCE(hcp_slots_end); i++) {
+		struct hcp_origin *origin = rcu_dereference(hcp_slots[i].origin);
+		sector_t first, end;
+
+		if (!origin || !hcp_origin_clip(origin, hcp_bio_disk(bio), sector,
+						bio_sectors(bio), &first, &end))
+			continue;
+		if (hcp_cow_steal(origin, bio, first, end)) {
+			rcu_read_unlock();
+			return HCP_SUBMIT_NONE;
+		}
+	}
+	rcu_read_unlock();
+	return hcp_io_submit(bio);
+}
+
+/* Stands in for submit_bio_noacct(). */
+static noinline hcp_submit_t hcp_hook_submit_bio(struct bio *bio)
+{
+	int idx = srcu_read_lock(&text_srcu);
+#ifdef HCP_HAVE_SUBMIT_COOKIE
+	hcp_submit_t cookie = hcp_hook_route(bio, NULL);
+
+	srcu_read_unlock(&text_srcu, idx);
+	return cookie;
+#else
+	hcp_hook_route(bio, NULL);
+	srcu_read_unlock(&text_srcu, idx);
+#endif
+}
+
+/*
+ * Called for every bio of the machine: no lock, no list walk.  A slot that changes
+ * meanwhile does no harm: hcp_hook_route() looks again.  Ours pass: their caller is
+ * hcp_io_submit().
+ */
+static void notrace hcp_hook_callback(unsigned long ip, unsigned long parent_ip,
+				      struct ftrace_ops *ops, hcp_ftrace_regs_t *fregs)
+{
+	const struct bio *bio = (struct bio *)hcp_ftrace_argument(fregs);
+	unsigned int i;
+
+	if (!bio_changes_data(bio))
+		return;
+	for (i = 0; i < READ_ONCE(hcp_slots_end); i++)
+		if (READ_ONCE(hcp_slots[i].disk) == hcp_bio_disk(bio))
+			break;
+	if (i < READ_ONCE(hcp_slots_end) && !within_module(parent_ip, THIS_MODULE))
+		hcp_ftrace_redirect(fregs, (unsigned long)hcp_hook_submit_bio);
+}
+
+static int hook_register(const char **reason)
+{
+	int err;
+
+	err = ftrace_set_filter(&hcp_hook_ops, HCP_HOOKED, strlen(HCP_HOOKED), 1);
+	if (err) {
+		*reason = "the kernel has no " HCP_HOOKED " to hook (is it built with function tracing?)";
+		return err;
+	}
+	err = register_ftrace_function(&hcp_hook_ops);
+	if (!err)
+		return 0;
+	ftrace_set_filter(&hcp_hook_ops, NULL, 0, 1);
+	if (err == -EBUSY)
+		*reason = "another module (a snapshot driver or a live patch) holds " HCP_HOOKED "; unload it first";
+	else if (err == -EPERM || err == -ENODEV)
+		*reason = "function tracing is switched off (sysctl kernel.ftrace_enabled, or after a bug in the kernel)";
+	else
+		*reason = "hooking " HCP_HOOKED " failed";
+	return err;
+}
+
+/* From here on the writes to @origin are looked at.  hcp_control_lock is held. */
+int hcp_hook_track(struct hcp_origin *origin, const char **reason)
+{
+	unsigned int slot;
+	int err;
+
+	for (slot = 0; slot < ARRAY_SIZE(hcp_slots) && hcp_slots[slot].disk; slot++)
+		;
+	if (slot == ARRAY_SIZE(hcp_slots)) {
+		*reason = "too many devices have hot copies";
+		return -ENOSPC;
+	}
+	if (!hcp_slots_end) {
+		err = hook_register(reason);
+		if (err)
+			return err;
+	}
+	origin->slot = slot;
+	rcu_assign_pointer(hcp_slots[slot].origin, origin);
+	WRITE_ONCE(hcp_slots[slot].disk, origin->disk);
+	WRITE_ONCE(hcp_slots_end, max(hcp_slots_end, slot + 1));
+	return 0;
+}
+
+/*
+ * The writes to @origin pass from here on; those that were looked at have been passed
+ * or queued when this returns.  hcp_control_lock is held.
+ */
+void hcp_hook_untrack(struct hcp_origin *origin)
+{
+	unsigned int end = hcp_slots_end;
+
+	WRITE_ONCE(hcp_slots[origin->slot].disk, NULL);
+	RCU_INIT_POINTER(hcp_slots[origin->slot].origin, NULL);
+	while (end && !hcp_slots[end - 1].disk)
+		end--;
+	WRITE_ONCE(hcp_slots_end, end);
+	synchronize_rcu();
+	if (!end) {
+		unregister_ftrace_function(&hcp_hook_ops);
+		ftrace_set_filter(&hcp_hook_ops, NULL, 0, 1);
+	}
+}
+
+/* Before the text goes away: nobody is in it, asleep or on the way in or out. */
+void hcp_hook_exit(void)
+{
+	synchronize_rcu_tasks();
+	synchronize_srcu(&text_srcu);
+	synchronize_rcu_tasks();
+	cleanup_srcu_struct(&text_srcu);
+}
+
+int hcp_hook_init(void)
+{
+	return init_srcu_struct(&text_srcu);
+}

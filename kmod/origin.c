@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Origins: their making and their end. */
+#include <linux/file.h>
+#include <linux/slab.h>
+#include <linux/wait_bit.h>
+
+#include "chain.h"
+#include "copy.h"
+#include "cow.h"
+#include "discard.h"
+#include "disk.h"
+#include "hook.h"
+#include "io.h"
+#include "origin.h"
+#include "request.h"
+#include "store.h"
+#include "unit.h"
+#include "writeback.h"
+
+#define HCP_POOL_COPIES		16
+#define HCP_POOL_DISCARDS	16
+
+LIST_HEAD(hcp_origins);
+
+/* hcp_control_lock is held, here and below. */
+struct hcp_origin *hcp_origin_find(const struct block_device *bdev)
+{
+	struct hcp_origin *origin;
+
+	list_for_each_entry(origin, &hcp_origins, node)
+		if (origin->bdev == bdev)
+			return origin;
+	return NULL;
+}
+
+static void origin_init(struct hcp_origin *origin)
+{
+	unsigned int i;
+
+	INIT_LIST_HEAD(&origin->node);
+	spin_lock_init(&origin->chain_lock);
+	for (i = 0; i < HCP_REGION_LOCKS; i++)
+		spin_lock_init(&origin->region_lock[i]);
+	spin_lock_init(&origin->pending_lock);
+	bio_list_init(&origin->pending);
+	INIT_DELAYED_WORK(&origin->cow_work, hcp_cow_work);
+	mutex_init(&origin->cow_lock);
+	init_llist_head(&origin->read_done);
+	INIT_WORK(&origin->read_work, hcp_copy_read_work);
+	spin_lock_init(&origin->ready_lock);
+	INIT_LIST_HEAD(&origin->ready);
+	INIT_DELAYED_WORK(&origin->store_work, hcp_writeback_store_work);
+	init_llist_head(&origin->batch_done);
+	init_llist_head(&origin->dropped);
+	INIT_WORK(&origin->batch_work, hcp_writeback_batch_work);
+	init_llist_head(&origin->recheck);
+	INIT_WORK(&origin->recheck_work, hcp_read_recheck_work);
+}
+
+/* Everything the write path will need: from here on it never waits for memory. */
+static int origin_alloc_pools(struct hcp_origin *origin)
+{
+	unsigned int i;
+	int err;
+
+	err = bioset_init(&origin->copy_bios, HCP_POOL_COPIES,
+			  offsetof(struct hcp_copy, bio), BIOSET_NEED_BVECS);
+	if (err)
+		return err;
+	err = bioset_init(&origin->discard_bios, HCP_POOL_DISCARDS,
+			  offsetof(struct hcp_discard_piece, bio), 0);
+	if (err)
+		return err;
+	err = mempool_init_page_pool(&origin->page_pool, hcp_unit_pages(HCP_COPY_UNITS), 0);
+	if (err)
+		return err;
+	for (i = 0; i < HCP_BATCHES; i++) {
+		origin->batch[i] = hcp_batch_new(origin);
+		if (!origin->batch[i])
+			return -ENOMEM;
+	}
+	RCU_INIT_POINTER(origin->chain, hcp_chain_alloc(0, GFP_KERNEL));
+	origin->wq = alloc_workqueue("hcp_%pg", WQ_MEM_RECLAIM | WQ_UNBOUND, 0, origin->bdev);
+	return rcu_access_pointer(origin->chain) && origin->wq ? 0 : -ENOMEM;
+}
+
+static int origin_check_device(struct hcp_origin *origin, const char **reason)
+{
+	struct block_device *bdev = origin->bdev;
+
+	if (hcp_disk_is_ours(bdev->bd_disk)) {
+		*reason = "a hot copy of a hot copy is not supported";
+		return -EOPNOTSUPP;
+	}
+	if (bdev_is_zoned(bdev)) {
+		*reason = "zoned devices are not supported";
+		return -EOPNOTSUPP;
+	}
+	if (bdev_logical_block_size(bdev) > HCP_UNIT_SIZE) {
+		*reason = "devices with blocks of more than 4096 bytes are not supported";
+		return -EOPNOTSUPP;
+	}
+	if (bdev_read_only(bdev)) {
+		*reason = "the device is read-only, so that nothing on it can change";
+		return -EROFS;
+	}
+	if (origin->nr_sectors < HCP_UNIT_SECTORS) {
+		*reason = "the device is too small";
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* The driver's own writes are not hooked, so that they must not change another origin. */
+static int origin_check_store(const struct hcp_origin *origin, const char **reason)
+{
+	struct hcp_origin *other;
+
+	if (bdev_logical_block_size(origin->store->bdev) > HCP_UNIT_SIZE) {
+		*reason = "the store is on a device with blocks of more than 4096 bytes";
+		return -EOPNOTSUPP;
+	}
+	list_for_each_entry(other, &hcp_origins, node) {
+		if (hcp_store_overlaps(origin->store, other->disk, other->start,
+				       other->nr_sectors)) {
+			*reason = "the space for changed blocks lies on a device that has a hot copy under another name";
+			return -EBUSY;
+		}
+	}
+	return 0;
+}
+
+/*
+ * A new origin, tracked from here on, with an empty chain.  An ERR_PTR.  It keeps
+ * @file, and with it the device open.
+ */
+struct hcp_origin *hcp_origin_new(struct file *file, const struct hcp_ioc_segment *segment,
+				  const char **reason)
+{
+	struct hcp_origin *origin = kzalloc(sizeof(*origin), GFP_KERNEL);
+	struct hcp_store *store;
+	int err;
+
+	if (!origin)
+		return ERR_PTR(-ENOMEM);
+	origin_init(origin);
+	origin->file = get_file(file);
+	origin->bdev = hcp_file_bdev(file);
+	origin->disk = origin->bdev->bd_disk;
+	origin->start = get_start_sect(origin->bdev);
+	origin->nr_sectors = hcp_bdev_file_sectors(file);
+
+	err = origin_check_device(origin, reason);
+	if (err)
+		goto fail;
+	store = hcp_store_open(segment, reason);
+	if (IS_ERR(store)) {
+		err = PTR_ERR(store);
+		goto fail;
+	}
+	origin->store = store;
+	err = origin_check_store(origin, reason);
+	if (!err)
+		err = origin_alloc_pools(origin);
+	if (!err)
+		err = hcp_hook_track(origin, reason);
+	if (err)
+		goto fail;
+	origin->tracked = true;
+	list_add_tail(&origin->node, &hcp_origins);
+	return origin;
+fail:
+	hcp_origin_free(origin);
+	return ERR_PTR(err);
+}
+
+static bool origin_has_pending(struct hcp_origin *origin)
+{
+	bool has;
+
+	spin_lock(&origin->pending_lock);
+	has = !bio_list_empty(&origin->pending);
+	spin_unlock(&origin->pending_lock);
+	return has;
+}
+
+/* Waits for everything under way; nothing new comes, it is not tracked any more. */
+static void origin_drain(struct hcp_origin *origin)
+{
+	mod_delayed_work(origin->wq, &origin->cow_work, 0);
+	wait_var_event(&origin->pending, !origin_has_pending(origin));
+	hcp_writeback_hurry(origin);
+	wait_var_event(&origin->nr_copies, !atomic_read(&origin->nr_copies));
+	wait_var_event(&origin->nr_discards, !atomic_read(&origin->nr_discards));
+	cancel_delayed_work_sync(&origin->cow_work);
+	cancel_delayed_work_sync(&origin->store_work);
+}
+
+/* Ends an origin that has no hot copies (any more), or that was never finished. */
+void hcp_origin_free(struct hcp_origin *origin)
+{
+	unsigned int i;
+
+	if (origin->tracked) {
+		list_del(&origin->node);
+		hcp_hook_untrack(origin);
+		origin_drain(origin);
+	}
+	if (origin->wq)
+		destroy_workqueue(origin->wq);
+	for (i = 0; i < HCP_BATCHES; i++)
+		hcp_batch_free(origin->batch[i]);
+	mempool_exit(&origin->page_pool);
+	bioset_exit(&origin->discard_bios);
+	bioset_exit(&origin->copy_bios);
+	if (origin->store)
+		hcp_store_close(origin->store);
+	kfree(rcu_access_pointer(origin->chain));
+	fput(origin->file);
+	kfree(origin);
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Reading a hot copy.  Reads of the origin are optimistic: nobody waits for them, and
+ * after one it is seen whether a write was let go meanwhile; then it is looked up again.
+ */
+#include "chain.h"
+#include "copy.h"
+#include "io.h"
+#include "origin.h"
+#include "request.h"
+#include "snapshot.h"
+#include "store.h"
+#include "unit.h"
+
+/* Where a run of sectors is. */
+enum read_from {
+	READ_ORIGIN,
+	READ_STORE,
+	READ_COPY,	/* the memory of a copy */
+	READ_ZEROS,
+	READ_ERROR,
+};
+
+struct read_place {
+	enum read_from from;
+	sector_t end;		/* of the run, in sectors of the hot copy */
+	sector_t store_sector;	/* READ_STORE */
+	struct hcp_copy *copy;	/* READ_COPY; a reference is held */
+	int let_go;		/* READ_ORIGIN */
+};
+
+/* What the hot copy wrote itself, or preserved, at @unit; the region's lock is held. */
+static const struct hcp_extent *snap_find(struct hcp_snap *snap, u64 unit, unsigned int *run)
+{
+	const struct hcp_extent *e = hcp_map_find(&snap->private, unit, run);
+
+	return e ?: hcp_chain_find(snap, unit, run);
+}
+
+static void read_look_up(struct hcp_snap *snap, sector_t sector, sector_t end,
+			 struct read_place *place)
+{
+	struct hcp_origin *origin = snap->origin;
+	u64 unit = hcp_unit_of(sector);
+	unsigned int run = hcp_region_clip(unit, hcp_unit_behind(end) - unit);
+	const struct hcp_extent *e;
+	sector_t same;
+
+	spin_lock(hcp_region_lock(origin, unit));
+	/* A write is let go with this lock held: we see its copy, or our read will. */
+	place->let_go = atomic_read(&origin->region_let_go[hcp_region_bucket(unit)]);
+	e = snap_find(snap, unit, &run);
+	if (!e || e->state == HCP_EXTENT_READING) {
+		place->from = READ_ORIGIN;
+	} else if (e->state == HCP_EXTENT_COPYING) {
+		place->from = READ_COPY;
+		place->copy = e->copy;
+		refcount_inc(&e->copy->refs);
+	} else if (e->state == HCP_EXTENT_STORED) {
+		place->from = READ_STORE;
+		place->store_sector = hcp_store_sector(origin->store,
+						       hcp_extent_store(e, unit), &run) +
+				      (sector - hcp_unit_sector(unit));
+	} else {
+		place->from = READ_ERROR;
+	}
+	spin_unlock(hcp_region_lock(origin, unit));
+
+	place->end = min(end, hcp_unit_sector(unit + run));
+	if (place->from == READ_ORIGIN) {
+		if (hcp_store_holds(origin->disk, origin->start + sector,
+				    place->end - sector, &same))
+			place->from = READ_ZEROS;
+		place->end = sector + same;
+	}
+}
+
+/* Some sectors of the request, from the memory of @copy or (NULL) zeros. */
+static void read_fill(struct hcp_request *request, sector_t sector, sector_t end,
+		      struct hcp_copy *copy)
+{
+	struct bio *bio = request->bio;
+	struct bvec_iter iter, start = bio->bi_iter;
+	unsigned int unit_offset, offset, done, run;
+	struct bio_vec bv;
+
+	bio_advance_iter(bio, &start, (sector - start.bi_sector) << SECTOR_SHIFT);
+	start.bi_size = (end - sector) << SECTOR_SHIFT;
+	__bio_for_each_segment(bv, bio, iter, start) {
+		char *to = kmap_local_page(bv.bv_page);
+
+		for (done = 0; done < bv.bv_len; done += run) {
+			run = bv.bv_len - done;
+			if (!copy) {
+				memset(to + bv.bv_offset + done, 0, run);
+				continue;
+			}
+			unit_offset = hcp_unit_of(sector) - copy->unit;
+			offset = (sector - hcp_unit_sector(hcp_unit_of(sector)))
+				 << SECTOR_SHIFT;
+			run = min(run, HCP_UNIT_SIZE - offset);
+			memcpy(to + bv.bv_offset + done,
+			       hcp_copy_address(copy, unit_offset) + offset, run);
+			sector += run >> SECTOR_SHIFT;
+		}
+		kunmap_local(to);
+		flush_dcache_page(bv.bv_page);
+	}
+}
+
+static void read_piece_end(struct bio *bio)
+{
+	struct hcp_piece *piece = container_of(bio, struct hcp_piece, bio);
+	struct hcp_request *request = piece->request;
+	struct hcp_origin *origin = request->snap->origin;
+	u64 unit = hcp_unit_of(piece->sector);
+
+	/* Pairs with copy_read_done(): what we read may be newer than the hot copy. */
+	smp_rmb();
+	if (piece->optimistic && !bio->bi_status &&
+	    atomic_read(&origin->region_let_go[hcp_region_bucket(unit)]) !=
+		    piece->let_go) {
+		if (llist_add(&piece->done, &origin->recheck))
+			queue_work(origin->wq, &origin->recheck_work);
+		return;
+	}
+	hcp_request_put(request, bio->bi_status);
+	bio_put(bio);
+}
+
+static void read_submit(struct hcp_request *request, sector_t sector, sector_t end,
+			const struct read_place *place)
+{
+	struct hcp_origin *origin = request->snap->origin;
+	bool stored = place->from == READ_STORE;
+	struct hcp_piece *piece;
+
+	piece = hcp_piece_new(request, stored ? origin->store->bdev : origin->bdev, sector,
+			      end - sector);
+	piece->optimistic = !stored;
+	piece->let_go = place->let_go;
+	piece->bio.bi_iter.bi_sector = stored ? place->store_sector : sector;
+	piece->bio.bi_end_io = read_piece_end;
+	hcp_io_submit(&piece->bio);
+}
+
+/* Serves the sectors [sector, end) of the request, which holds a piece for us. */
+void hcp_read(struct hcp_request *request, sector_t sector, sector_t end)
+{
+	struct hcp_snap *snap = request->snap;
+	struct read_place place;
+
+	for (; sector < end; sector = place.end) {
+		if (!hcp_snap_is_active(snap)) {
+			hcp_request_fail(request, BLK_STS_IOERR);
+			return;
+		}
+		read_look_up(snap, sector, end, &place);
+		switch (place.from) {
+		case READ_COPY:
+			read_fill(request, sector, place.end, place.copy);
+			hcp_copy_put(place.copy);
+			break;
+		case READ_ZEROS:
+			read_fill(request, sector, place.end, NULL);
+			break;
+		case READ_ERROR:
+			hcp_request_fail(request, BLK_STS_IOERR);
+			return;
+		case READ_ORIGIN:
+		case READ_STORE:
+			read_submit(request, sector, place.end, &place);
+			break;
+		}
+	}
+}
+
+/* Reads of the origin that a write may have overtaken: they are done again. */
+void hcp_read_recheck_work(struct work_struct *work)
+{
+	struct hcp_origin *origin = container_of(work, struct hcp_origin, recheck_work);
+	struct llist_node *list = llist_del_all(&origin->recheck);
+	struct hcp_piece *piece, *next;
+
+	llist_for_each_entry_safe(piece, next, list, done) {
+		struct hcp_request *request = piece->request;
+		sector_t sector = piece->sector, end = sector + piece->nr_sectors;
+
+		bio_put(&piece->bio);
+		hcp_read(request, sector, end);
+		hcp_request_put(request, 0);
+	}
+}

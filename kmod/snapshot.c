@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Hot copies: their making, their end, and what is told of them. */
+#include <linux/idr.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/wait_bit.h>
+
+#include "chain.h"
+#include "disk.h"
+#include "origin.h"
+#include "request.h"
+#include "snapshot.h"
+#include "store.h"
+#include "unit.h"
+
+#define HCP_POOL_REQUESTS	16
+#define HCP_POOL_PIECES		64
+
+LIST_HEAD(hcp_snaps);
+
+static DEFINE_IDA(minor_ida);
+static u64 last_sequence;	/* hcp_control_lock */
+
+static int snap_init_io(struct hcp_snap *snap)
+{
+	int err;
+
+	spin_lock_init(&snap->queue_lock);
+	bio_list_init(&snap->queue);
+	INIT_LIST_HEAD(&snap->writing);
+	INIT_LIST_HEAD(&snap->deferred);
+	INIT_LIST_HEAD(&snap->partial);
+	init_llist_head(&snap->written);
+	INIT_WORK(&snap->queue_work, hcp_disk_queue_work);
+	INIT_WORK(&snap->partial_work, hcp_write_partial_work);
+	INIT_WORK(&snap->written_work, hcp_write_done_work);
+
+	err = bioset_init(&snap->piece_bios, HCP_POOL_PIECES,
+			  offsetof(struct hcp_piece, bio), 0);
+	if (err)
+		return err;
+	err = mempool_init_kmalloc_pool(&snap->request_pool, HCP_POOL_REQUESTS,
+					sizeof(struct hcp_request));
+	if (err)
+		return err;
+	snap->merge_page = alloc_page(GFP_KERNEL);
+	snap->wq = alloc_workqueue("hcp%u", WQ_MEM_RECLAIM | WQ_UNBOUND, 0, snap->minor);
+	return snap->merge_page && snap->wq ? 0 : -ENOMEM;
+}
+
+/*
+ * A hot copy of @origin that is not in its chain yet, and its disk, which nobody sees
+ * yet.  An ERR_PTR; hcp_control_lock is held.
+ */
+struct hcp_snap *hcp_snap_new(struct hcp_origin *origin, const struct hcp_ioc_origin *arg,
+			      const char **reason)
+{
+	struct hcp_snap *snap = kzalloc(sizeof(*snap), GFP_KERNEL);
+	int err;
+
+	if (!snap)
+		return ERR_PTR(-ENOMEM);
+	hcp_map_init(&snap->preserved);
+	hcp_map_init(&snap->private);
+	INIT_LIST_HEAD(&snap->node);
+	snap->origin = origin;
+	snap->nr_sectors = origin->nr_sectors;
+	snap->read_only = arg->flags & HCP_CREATE_READ_ONLY;
+	strscpy(snap->path, arg->path, sizeof(snap->path));
+	strscpy(snap->store_path, arg->store_path, sizeof(snap->store_path));
+	snap->sequence = ++last_sequence;
+	origin->nr_snaps++;
+	__module_get(THIS_MODULE);
+
+	err = ida_alloc_range(&minor_ida, 1, HCP_MAX_SNAPSHOTS, GFP_KERNEL);
+	if (err < 0) {
+		if (err == -ENOSPC)
+			*reason = "there are as many hot copies as there can be (255)";
+		goto fail;
+	}
+	snap->minor = err;
+	err = snap_init_io(snap);
+	if (!err)
+		err = hcp_disk_new(snap, bdev_logical_block_size(origin->bdev));
+	if (!err)
+		return snap;
+fail:
+	hcp_snap_free(snap);
+	return ERR_PTR(err);
+}
+
+static void free_private(struct hcp_snap *snap)
+{
+	struct hcp_region *region;
+	unsigned long index;
+	unsigned int i;
+
+	xa_for_each(&snap->private.regions, index, region)
+		for (i = 0; i < region->nr; i++)
+			hcp_store_free(snap->origin->store, region->extent[i].store,
+				       region->extent[i].count);
+}
+
+/*
+ * Gives up what @snap holds: old data that @heir (the next older one, or NULL) needs
+ * goes to it, all else is free again.  It gets no I/O any more, hcp_control_lock is
+ * held.
+ */
+void hcp_snap_bury(struct hcp_snap *snap, struct hcp_snap *heir)
+{
+	struct hcp_origin *origin = snap->origin;
+
+	wait_var_event(&snap->nr_requests, !atomic_read(&snap->nr_requests));
+
+	mutex_lock(&origin->cow_lock);
+	WRITE_ONCE(snap->dying, true);
+	mutex_unlock(&origin->cow_lock);
+
+	hcp_chain_hand_over(origin, snap, heir);
+	free_private(snap);
+	hcp_map_destroy(&snap->private);
+	hcp_map_init(&snap->private);
+	atomic64_set(&snap->private_units, 0);
+	atomic64_set(&snap->preserved_units, 0);
+}
+
+/* Frees a hot copy that is in no chain; its origin may have one left. */
+void hcp_snap_free(struct hcp_snap *snap)
+{
+	struct hcp_origin *origin = snap->origin;
+
+	list_del(&snap->node);
+	hcp_disk_end(snap);
+	if (snap->wq)
+		destroy_workqueue(snap->wq);
+	if (snap->merge_page)
+		__free_page(snap->merge_page);
+	mempool_exit(&snap->request_pool);
+	bioset_exit(&snap->piece_bios);
+	hcp_map_destroy(&snap->preserved);
+	hcp_map_destroy(&snap->private);
+	if (snap->minor)
+		ida_free(&minor_ida, snap->minor);
+	origin->nr_snaps--;
+	kfree(snap);
+	module_put(THIS_MODULE);
+}
+
+/* Ends a hot copy; -EBUSY while it is open.  hcp_control_lock is held. */
+int hcp_snap_remove(struct hcp_snap *snap, const char **reason)
+{
+	struct hcp_origin *origin = snap->origin;
+	struct hcp_chain *chain;
+	unsigned int minor = snap->minor;
+	int err;
+
+	chain = hcp_chain_alloc(origin->nr_snaps, GFP_KERNEL);
+	if (!chain)
+		return -ENOMEM;
+	err = hcp_disk_close(snap);
+	if (err) {
+		kfree(chain);
+		*reason = "its device is in use (mounted, or open)";
+		return err;
+	}
+
+	hcp_disk_end(snap);
+	hcp_snap_bury(snap, hcp_chain_older(origin, snap));
+	hcp_chain_swap_out(origin, chain, snap);
+	synchronize_rcu();
+	/* Nobody fills its maps any more, asleep below cow_lock or not. */
+	mutex_lock(&origin->cow_lock);
+	mutex_unlock(&origin->cow_lock);
+
+	hcp_snap_free(snap);
+	if (!origin->nr_snaps)
+		hcp_origin_free(origin);
+	pr_debug("hcp%u removed\n", minor);
+	return 0;
+}
+
+/* The hot copy with the lowest number from @minor on, or NULL. */
+struct hcp_snap *hcp_snap_next(unsigned int minor)
+{
+	struct hcp_snap *snap, *next = NULL;
+
+	list_for_each_entry(snap, &hcp_snaps, node)
+		if (snap->minor >= minor && (!next || snap->minor < next->minor))
+			next = snap;
+	return next;
+}
+
+/*
+ * The hot copies of the origin are no good any more; it goes on unhindered.  The first
+ * reason stays.  May be called in any worker.
+ */
+void hcp_origin_fail(struct hcp_origin *origin, enum hcp_state state, const char *failure)
+{
+	struct hcp_chain *chain;
+	unsigned int i;
+
+	spin_lock(&origin->chain_lock);
+	chain = rcu_dereference_protected(origin->chain,
+					  lockdep_is_held(&origin->chain_lock));
+	for (i = 0; !chain->dead && i < chain->nr; i++) {
+		struct hcp_snap *snap = chain->snap[i];
+
+		snap->failure = failure;
+		WRITE_ONCE(snap->state, state);
+		pr_err("hcp%u of %pg ended: %s\n", snap->minor, origin->bdev, failure);
+	}
+	/* Only now writes pass without a copy: a reader that sees one sees the state. */
+	smp_store_release(&chain->dead, true);
+	spin_unlock(&origin->chain_lock);
+}
+
+void hcp_snap_info(struct hcp_snap *snap, struct hcp_ioc_info *info)
+{
+	struct hcp_origin *origin = snap->origin;
+	struct hcp_store *store = origin->store;
+
+	info->minor = snap->minor;
+	info->flags = (snap->read_only ? HCP_INFO_READ_ONLY : 0) |
+		      (hcp_disk_is_open(snap) ? HCP_INFO_OPEN : 0);
+	info->dev_major = snap->disk->major;
+	info->dev_minor = snap->disk->first_minor;
+	info->origin_major = MAJOR(origin->bdev->bd_dev);
+	info->origin_minor = MINOR(origin->bdev->bd_dev);
+	info->store_major = MAJOR(store->bdev->bd_dev);
+	info->store_minor = MINOR(store->bdev->bd_dev);
+	info->sequence = snap->sequence;
+	info->created_ns = snap->created_ns;
+	info->frozen_ns = snap->frozen_ns;
+	info->nr_sectors = snap->nr_sectors;
+	info->preserved_bytes = (u64)atomic64_read(&snap->preserved_units) << HCP_UNIT_SHIFT;
+	info->private_bytes = (u64)atomic64_read(&snap->private_units) << HCP_UNIT_SHIFT;
+	info->store_bytes = store->nr_units << HCP_UNIT_SHIFT;
+	info->store_used_bytes = hcp_store_used(store) << HCP_UNIT_SHIFT;
+	info->store_ino = file_inode(store->file)->i_ino;
+	info->in_flight_bytes = (u64)atomic_read(&origin->units_in_flight) << HCP_UNIT_SHIFT;
+	strscpy(info->path, snap->path, sizeof(info->path));
+	strscpy(info->store_path, snap->store_path, sizeof(info->store_path));
+
+	spin_lock(&origin->chain_lock);
+	info->state = snap->state;
+	strscpy(info->reason, snap->failure ?: "", sizeof(info->reason));
+	spin_unlock(&origin->chain_lock);
+}

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Writing to a hot copy.  What is written goes to units of the store of its own, in
+ * place the second time, and into the private map when it is there.  Requests that
+ * overlap are served one after the other; less than a unit is read, merged, written.
+ */
+#include <linux/completion.h>
+
+#include "io.h"
+#include "origin.h"
+#include "request.h"
+#include "snapshot.h"
+#include "store.h"
+#include "unit.h"
+
+static bool write_overlaps(const struct hcp_request *a, const struct hcp_request *b)
+{
+	return a->first < b->last && b->first < a->last;
+}
+
+/* Has the request join those under way, or wait for the one it overlaps. */
+static bool write_begin(struct hcp_request *request)
+{
+	struct hcp_snap *snap = request->snap;
+	struct hcp_request *other;
+	bool free = true;
+
+	spin_lock(&snap->queue_lock);
+	list_for_each_entry(other, &snap->writing, node)
+		if (write_overlaps(request, other))
+			free = false;
+	if (free)
+		list_add_tail(&request->node, &snap->writing);
+	else
+		list_add_tail(&request->wait, &snap->deferred);
+	spin_unlock(&snap->queue_lock);
+	return free;
+}
+
+/* The request is done: those that wait for it are tried again. */
+void hcp_write_forget(struct hcp_request *request)
+{
+	struct hcp_snap *snap = request->snap;
+
+	spin_lock(&snap->queue_lock);
+	list_del_init(&request->node);
+	if (!list_empty(&snap->deferred))
+		queue_work(snap->wq, &snap->queue_work);
+	spin_unlock(&snap->queue_lock);
+}
+
+/* Puts units that are written now into the private map; -ENOMEM. */
+static int write_enter(struct hcp_snap *snap, u64 unit, unsigned int count, u64 store)
+{
+	spinlock_t *lock = hcp_region_lock(snap->origin, unit);
+	int err;
+
+	for (;;) {
+		spin_lock(lock);
+		err = hcp_map_set(&snap->private, unit, count, HCP_EXTENT_STORED, NULL,
+				  store);
+		spin_unlock(lock);
+		if (!err)
+			break;
+		err = hcp_map_reserve(&snap->private, lock, hcp_region_index(unit),
+				      HCP_MAP_ROOM, GFP_NOIO | __GFP_NOWARN);
+		if (err)
+			return err;
+	}
+	atomic64_add(count, &snap->private_units);
+	return 0;
+}
+
+/*
+ * Where up to @count units from @unit on, in one region, are written.  @is_new: they
+ * were not yet, write_enter() them afterwards.  HCP_STORE_FULL.
+ */
+static u64 write_place(struct hcp_snap *snap, u64 unit, unsigned int count,
+		       unsigned int *run, bool *is_new)
+{
+	struct hcp_store *store = snap->origin->store;
+	spinlock_t *lock = hcp_region_lock(snap->origin, unit);
+	const struct hcp_extent *e;
+	u64 place = 0;
+
+	*run = count;
+	spin_lock(lock);
+	e = hcp_map_find(&snap->private, unit, run);
+	if (e)
+		place = hcp_extent_store(e, unit);
+	spin_unlock(lock);
+
+	*is_new = !e;
+	if (e)
+		hcp_store_sector(store, place, run);
+	else
+		place = hcp_store_alloc(store, *run, run);
+	return place;
+}
+
+static void write_piece_end(struct bio *bio)
+{
+	struct hcp_piece *piece = container_of(bio, struct hcp_piece, bio);
+	struct hcp_snap *snap = piece->request->snap;
+
+	if (llist_add(&piece->done, &snap->written))
+		queue_work(snap->wq, &snap->written_work);
+}
+
+void hcp_write_done_work(struct work_struct *work)
+{
+	struct hcp_snap *snap = container_of(work, struct hcp_snap, written_work);
+	struct llist_node *list = llist_del_all(&snap->written);
+	struct hcp_piece *piece, *next;
+
+	llist_for_each_entry_safe(piece, next, list, done) {
+		unsigned int count = hcp_unit_of(piece->nr_sectors);
+		blk_status_t status = piece->bio.bi_status;
+
+		if (piece->is_new && !status &&
+		    write_enter(snap, hcp_unit_of(piece->sector), count, piece->store_unit))
+			status = BLK_STS_RESOURCE;
+		if (piece->is_new && status)
+			hcp_store_free(snap->origin->store, piece->store_unit, count);
+		hcp_request_put(piece->request, status);
+		bio_put(&piece->bio);
+	}
+}
+
+/* Writes the whole units [unit, last) of the request. */
+static void write_units(struct hcp_request *request, u64 unit, u64 last)
+{
+	struct hcp_snap *snap = request->snap;
+	struct hcp_store *store = snap->origin->store;
+	unsigned int run, contiguous;
+	struct hcp_piece *piece;
+	bool is_new;
+	u64 place;
+
+	for (; unit < last; unit += run) {
+		place = write_place(snap, unit, hcp_region_clip(unit, last - unit), &run,
+				    &is_new);
+		if (place == HCP_STORE_FULL) {
+			hcp_request_fail(request, BLK_STS_NOSPC);
+			return;
+		}
+		piece = hcp_piece_new(request, store->bdev, hcp_unit_sector(unit),
+				      hcp_unit_sector(run));
+		piece->is_new = is_new;
+		piece->store_unit = place;
+		contiguous = run;
+		piece->bio.bi_iter.bi_sector = hcp_store_sector(store, place, &contiguous);
+		piece->bio.bi_end_io = write_piece_end;
+		hcp_io_submit(&piece->bio);
+	}
+}
+
+static void wait_end(struct bio *bio)
+{
+	complete(bio->bi_private);
+}
+
+/* Reads a unit of the hot copy into its merge page. */
+static blk_status_t merge_read(struct hcp_snap *snap, u64 unit, sector_t end)
+{
+	DECLARE_COMPLETION_ONSTACK(done);
+	struct hcp_request request = { .snap = snap, .waiter = &done };
+	struct bio_vec vec;
+	struct bio bio;
+
+	hcp_bio_init(&bio, snap->origin->bdev, &vec, 1, REQ_OP_READ);
+	bio.bi_iter.bi_sector = hcp_unit_sector(unit);
+	__bio_add_page(&bio, snap->merge_page, (end - hcp_unit_sector(unit)) << SECTOR_SHIFT,
+		       0);
+	request.bio = &bio;
+	atomic_set(&request.pieces, 1);
+	INIT_LIST_HEAD(&request.node);
+	hcp_read(&request, hcp_unit_sector(unit), end);
+	hcp_request_put(&request, 0);
+	wait_for_completion_io(&done);
+	bio_uninit(&bio);
+	return request.status;
+}
+
+/* Writes the merge page to the store. */
+static blk_status_t merge_write(struct hcp_snap *snap, u64 place)
+{
+	struct hcp_store *store = snap->origin->store;
+	DECLARE_COMPLETION_ONSTACK(done);
+	unsigned int run = 1;
+	blk_status_t status;
+	struct bio_vec vec;
+	struct bio bio;
+
+	hcp_bio_init(&bio, store->bdev, &vec, 1, REQ_OP_WRITE | REQ_SYNC);
+	bio.bi_iter.bi_sector = hcp_store_sector(store, place, &run);
+	bio.bi_private = &done;
+	bio.bi_end_io = wait_end;
+	__bio_add_page(&bio, snap->merge_page, HCP_UNIT_SIZE, 0);
+	hcp_io_submit(&bio);
+	wait_for_completion_io(&done);
+	status = bio.bi_status;
+	bio_uninit(&bio);
+	return status;
+}
+
+/* What the request has for the sectors [sector, end), into the merge page. */
+static void merge_data(struct hcp_request *request, u64 unit, sector_t sector, sector_t end)
+{
+	struct bio *bio = request->bio;
+	struct bvec_iter iter, start = bio->bi_iter;
+	char *to = page_address(request->snap->merge_page);
+	struct bio_vec bv;
+
+	to += (sector - hcp_unit_sector(unit)) << SECTOR_SHIFT;
+	bio_advance_iter(bio, &start, (sector - start.bi_sector) << SECTOR_SHIFT);
+	start.bi_size = (end - sector) << SECTOR_SHIFT;
+	__bio_for_each_segment(bv, bio, iter, start) {
+		char *from = kmap_local_page(bv.bv_page);
+
+		memcpy(to, from + bv.bv_offset, bv.bv_len);
+		kunmap_local(from);
+		to += bv.bv_len;
+	}
+}
+
+/* Writes the sectors [sector, end) of one unit, less than the whole of it. */
+static blk_status_t write_merge(struct hcp_request *request, u64 unit, sector_t sector,
+				sector_t end)
+{
+	struct hcp_snap *snap = request->snap;
+	sector_t unit_end = min(hcp_unit_sector(unit + 1), snap->nr_sectors);
+	blk_status_t status;
+	unsigned int run;
+	bool is_new;
+	u64 place;
+
+	memset(page_address(snap->merge_page), 0, HCP_UNIT_SIZE);
+	status = merge_read(snap, unit, unit_end);
+	if (status)
+		return status;
+	merge_data(request, unit, sector, end);
+
+	place = write_place(snap, unit, 1, &run, &is_new);
+	if (place == HCP_STORE_FULL)
+		return BLK_STS_NOSPC;
+	status = merge_write(snap, place);
+	if (is_new && !status && write_enter(snap, unit, 1, place))
+		status = BLK_STS_RESOURCE;
+	if (is_new && status)
+		hcp_store_free(snap->origin->store, place, 1);
+	return status;
+}
+
+static bool write_is_partial(const struct hcp_request *request)
+{
+	sector_t sector = request->bio->bi_iter.bi_sector;
+
+	return (sector | bio_sectors(request->bio)) & (HCP_UNIT_SECTORS - 1);
+}
+
+/* One request of less than whole units: its parts one after the other. */
+static void write_partial(struct hcp_request *request)
+{
+	sector_t sector = request->bio->bi_iter.bi_sector;
+	sector_t end = sector + bio_sectors(request->bio), next;
+	blk_status_t status = 0;
+
+	for (; sector < end && !status; sector = next) {
+		u64 unit = hcp_unit_of(sector);
+
+		if (sector == hcp_unit_sector(unit) && end >= hcp_unit_sector(unit + 1)) {
+			next = hcp_unit_sector(hcp_unit_of(end));
+			write_units(request, unit, hcp_unit_of(end));
+		} else {
+			next = min(end, hcp_unit_sector(unit + 1));
+			status = write_merge(request, unit, sector, next);
+		}
+	}
+	hcp_request_put(request, status);
+}
+
+void hcp_write_partial_work(struct work_struct *work)
+{
+	struct hcp_snap *snap = container_of(work, struct hcp_snap, partial_work);
+	struct hcp_request *request;
+
+	for (;;) {
+		spin_lock(&snap->queue_lock);
+		request = list_first_entry_or_null(&snap->partial, struct hcp_request, wait);
+		if (request)
+			list_del(&request->wait);
+		spin_unlock(&snap->queue_lock);
+		if (!request)
+			return;
+		write_partial(request);
+	}
+}
+
+/* Serves a write; the request is put when all of it is done. */
+void hcp_write(struct hcp_request *request)
+{
+	struct hcp_snap *snap = request->snap;
+	sector_t sector = request->bio->bi_iter.bi_sector;
+
+	request->first = hcp_unit_of(sector);
+	request->last = hcp_unit_behind(sector + bio_sectors(request->bio));
+	if (!write_begin(request))
+		return;
+	if (write_is_partial(request)) {
+		spin_lock(&snap->queue_lock);
+		list_add_tail(&request->wait, &snap->partial);
+		spin_unlock(&snap->queue_lock);
+		queue_work(snap->wq, &snap->partial_work);
+		return;
+	}
+	write_units(request, request->first, request->last);
+	hcp_request_put(request, 0);
+}

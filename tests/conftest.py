@@ -1,0 +1,37 @@
+"""Options and fixtures of every test on the host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.driver.bench.bench import Bench
+from tests.driver.bench.kernels import KERNELS
+
+collect_ignore = ["driver/guest", "demo/guest_demo.py"]  # these run in guests
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Which kernels to boot."""
+    names = ",".join(kernel.name for kernel in KERNELS)
+    parser.addoption("--kernels", default=names, help=f"of {names}, those to test on")
+
+
+def kernel_names(config: pytest.Config) -> list[str]:
+    """The kernels chosen on the command line."""
+    return str(config.getoption("--kernels")).split(",")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test with an argument `kernel` runs once for each."""
+    if "kernel" in metafunc.fixturenames and "guest_test" not in metafunc.fixturenames:
+        metafunc.parametrize("kernel", kernel_names(metafunc.config), scope="session")
+
+
+@pytest.fixture(scope="session")
+def bench() -> Iterator[Bench]:
+    """The guest bench, shared by everything that boots a kernel."""
+    made = Bench()
+    yield made
+    made.stop()

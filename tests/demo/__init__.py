@@ -1,0 +1,1 @@
+"""make demo: the real command in a booted kernel, live."""

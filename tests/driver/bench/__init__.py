@@ -1,0 +1,1 @@
+"""The guest bench: builds the driver against real kernels and runs tests inside booted guests."""

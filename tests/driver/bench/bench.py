@@ -1,0 +1,67 @@
+"""What every guest starts from: found kernels, built images, the accelerator."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.driver.bench import accel
+from tests.driver.bench.bootfiles import BootFiles, boot_files
+from tests.driver.bench.cache import Cache, default_root
+from tests.driver.bench.kernels import KernelPackage, by_name, locate
+from tests.driver.bench.module import build_module
+from tests.driver.bench.userland import userland_image
+
+DRIVER = Path(__file__).resolve().parents[3] / "kmod"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The files a guest of one kernel boots from."""
+
+    found: KernelPackage
+    boot: BootFiles
+    userland: Path
+
+
+@dataclass
+class Bench:
+    """Prepares kernels on demand, each once; guests of several threads may share it."""
+
+    cache: Cache = field(default_factory=lambda: Cache(default_root()))
+    driver: Path = DRIVER
+    keep_logs: Path | None = None
+    running: set[subprocess.Popen[bytes]] = field(default_factory=set, init=False)
+    stopped: bool = field(default=False, init=False)
+    _prepared: dict[str, Prepared] = field(default_factory=dict, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    def prepare(self, kernel: str) -> Prepared:
+        """Everything a boot of this kernel needs, built when missing."""
+        known = self._prepared.get(kernel)
+        if known is None:
+            found = locate(self.cache, by_name(kernel))
+            boot = boot_files(self.cache, found)
+            known = Prepared(found, boot, userland_image(self.cache, found.kernel))
+            self._prepared[kernel] = known
+        return known
+
+    def module(self, kernel: str) -> Path | None:
+        """The driver compiled for this kernel; None while there is no driver."""
+        if not (self.driver / "Makefile").exists():
+            return None
+        return build_module(self.cache, self.prepare(kernel).found, self.driver).module
+
+    def accelerator(self) -> str:
+        """kvm or tcg, decided once."""
+        with self._lock:
+            known = next(iter(self._prepared.values()))
+            return accel.choose(self.cache, known.boot)
+
+    def stop(self) -> None:
+        """End every guest that is still there, and start no other."""
+        self.stopped = True
+        for process in list(self.running):
+            process.kill()

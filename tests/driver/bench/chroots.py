@@ -1,0 +1,71 @@
+"""Debian trees made by mmdebstrap: one to build in per kernel, one to boot per suite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.driver.bench.cache import Cache, digest
+from tests.driver.bench.debian import source_line
+from tests.driver.bench.kernels import KernelPackage
+from tests.driver.bench.progress import step
+from tests.driver.bench.run import run
+
+RECIPE = "1"  # raise it when a tree built by an older version of this file will not do
+BUILD_TOOLS = ("gcc", "make", "libc6-dev", "sparse", "kmod", "libelf1")
+
+
+def debootstrap(target: Path, suite: str, releases: Sequence[str], packages: Sequence[str], pin: str = "") -> None:
+    """Make a Debian tree; apt checks every signature."""
+    hooks = []
+    if pin:
+        # Backports never replace a package by themselves: linux-base must, for 7.x kernels.
+        text = rf"Package: linux-*\nPin: release n={pin}\nPin-Priority: 700\n"
+        hooks.append(f'--setup-hook=printf "{text}" > "$1/etc/apt/preferences.d/kernel"')
+    run(
+        [
+            "mmdebstrap",
+            "--mode=root",
+            "--variant=minbase",
+            "--architectures=amd64",
+            f"--include={','.join(packages)}",
+            "--dpkgopt=force-unsafe-io",
+            "--dpkgopt=path-exclude=/usr/share/doc/*",
+            "--dpkgopt=path-exclude=/usr/share/man/*",
+            "--dpkgopt=path-exclude=/usr/share/locale/*",
+            "--aptopt=Acquire::Retries \"3\"",
+            "--aptopt=APT::Install-Recommends \"false\"",
+            *hooks,
+            suite,
+            target,
+            *map(source_line, releases),
+        ],
+        # The kernel's hook would build an initramfs that nobody boots.
+        env={"INITRD": "No", "TMPDIR": str(target.parent)},
+        timeout=900,
+    )  # fmt: skip
+
+
+def build_chroot(cache: Cache, found: KernelPackage) -> Path:
+    """The tree that holds this kernel, its headers and its suite's compiler."""
+    kernel = found.kernel
+    packages = (*BUILD_TOOLS, found.package, f"linux-headers-{found.release}")
+    key = digest(RECIPE, kernel.suite, *kernel.releases, kernel.pin, found.version, *packages)
+
+    def build(path: Path) -> None:
+        with step(f"{kernel.name}: build chroot with {found.package} {found.version}"):
+            debootstrap(path / "root", kernel.suite, kernel.releases, packages, kernel.pin)
+
+    return cache.entry("chroot", kernel.name, key, build) / "root"
+
+
+def in_chroot(root: Path, argv: Sequence[str], *, check: bool = True, timeout: float = 300) -> str:
+    """Run a program in a tree, with /proc, in namespaces that vanish with it."""
+    done = run(
+        ["unshare", "--mount", "--pid", "--fork", "--kill-child", f"--mount-proc={root / 'proc'}",
+         "chroot", root, *argv],
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
+        check=check,
+        timeout=timeout,
+    )  # fmt: skip
+    return done.stdout

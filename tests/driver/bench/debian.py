@@ -1,0 +1,127 @@
+"""Debian's archive as this host's apt is set up to reach it."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache as remember
+from pathlib import Path
+
+from tests.driver.bench.cache import Cache
+from tests.driver.bench.progress import step
+from tests.driver.bench.run import run
+from tests.driver.bench.versions import sort_key
+
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+FRESH = 12 * 3600  # seconds for which an index is used without asking the mirror again
+
+
+@dataclass(frozen=True)
+class Package:
+    """One stanza of a Packages index, as far as the bench needs it."""
+
+    name: str
+    version: str
+
+
+class NoPackageError(LookupError):
+    """No package in the index fits."""
+
+
+@remember
+def mirror(label: str) -> str:
+    """The URI this host's apt uses for the archive of this label; no host name is built in."""
+    override = os.environ.get("HOTCOPY_" + label.upper().replace("-", "_") + "_MIRROR")
+    if override:
+        return override.rstrip("/")
+    listing = run(["apt-get", "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)"]).stdout
+    for line in listing.splitlines():
+        if line.startswith(f"Debian|{label}|"):
+            return line.rsplit("|", 1)[1].rstrip("/")
+    raise LookupError(f"apt on this host has no source labelled {label}: not a Debian, or no apt-get update yet")
+
+
+def source_line(release: str) -> str:
+    """One line of a sources.list for this release, its signature checked with Debian's keyring."""
+    label = "Debian-Security" if release.endswith("-security") else "Debian"
+    return f"deb [signed-by={KEYRING}] {mirror(label)} {release} main"
+
+
+def parse_packages(text: Iterable[str]) -> Iterator[Package]:
+    """Name and version of each stanza of a Packages index."""
+    name = ""
+    for line in text:
+        if line.startswith("Package: "):
+            name = line[9:].strip()
+        elif line.startswith("Version: "):
+            yield Package(name, line[9:].strip())
+
+
+def newest(packages: Iterable[Package], pattern: str) -> Package:
+    """The package of the highest version whose whole name fits the pattern."""
+    fitting = [package for package in packages if re.fullmatch(pattern, package.name)]
+    if not fitting:
+        raise NoPackageError(f"no package named {pattern}")
+    return max(fitting, key=lambda package: sort_key(package.version))
+
+
+@dataclass(frozen=True)
+class Index:
+    """The signed package indexes of some releases, kept by apt in a tree of their own."""
+
+    cache: Cache
+    releases: tuple[str, ...]
+
+    @property
+    def _root(self) -> Path:
+        return self.cache.root / "index"
+
+    def _options(self) -> list[str]:
+        root = self._root
+        pairs = {
+            "Dir::State": root / "state",
+            "Dir::State::status": root / "status",
+            "Dir::Cache": root / "cache",
+            "Dir::Etc::sourcelist": root / "sources.list",
+            "Dir::Etc::sourceparts": "/dev/null",
+            "APT::Architecture": "amd64",
+            "APT::Architectures": "amd64",
+            "APT::Sandbox::User": "root",  # the cache may be where _apt cannot go
+            "Acquire::Languages": "none",
+            "Acquire::GzipIndexes": "false",  # container images set it
+            "Acquire::Retries": "3",
+        }
+        return [part for key, value in pairs.items() for part in ("-o", f"{key}={value}")]
+
+    def refresh(self, fresh: float = FRESH) -> None:
+        """Fetch the indexes unless they are fresh and of the same sources."""
+        root, sources = self._root, "\n".join(map(source_line, self.releases)) + "\n"
+        stamp, listing = root / "stamp", root / "sources.list"
+        with self.cache.lock("index"):
+            same = listing.exists() and listing.read_text() == sources
+            if same and stamp.exists() and stamp.stat().st_mtime > time.time() - fresh:
+                return
+            for directory in ("state/lists/partial", "cache/archives/partial"):
+                (root / directory).mkdir(parents=True, exist_ok=True)
+            (root / "status").touch()
+            listing.write_text(sources)
+            stamp.unlink(missing_ok=True)
+            with step(f"package indexes of {', '.join(self.releases)}"):
+                run(["apt-get", *self._options(), "--error-on=any", "update"], timeout=300)
+            stamp.touch()
+
+    def packages(self, releases: Iterable[str]) -> Iterator[Package]:
+        """Every package of these releases."""
+        wanted = set(releases)
+        listing = run(
+            ["apt-get", *self._options(), "indextargets", "--format", "$(RELEASE)|$(FILENAME)",
+             "Created-By: Packages"]
+        ).stdout  # fmt: skip
+        for line in listing.splitlines():
+            release, _, path = line.partition("|")
+            if release in wanted:
+                with open(path, encoding="utf-8") as text:
+                    yield from parse_packages(text)

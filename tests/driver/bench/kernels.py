@@ -1,0 +1,73 @@
+"""The kernels the driver is tested on. To add one, add a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.driver.bench.cache import Cache
+from tests.driver.bench.debian import Index, newest
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel as Debian packages it: where it is found, and which userland it boots."""
+
+    name: str
+    suite: str  # the Debian release it is built in, and whose userland it boots
+    image: str  # pattern of the whole package name; the newest that fits is taken
+    extra: tuple[str, ...] = ()  # further releases to look in
+    pin: str = ""  # the release whose linux-* packages win, where apt would not take them
+    sparse: bool = True  # whether the suite's sparse and the headers package can check modules
+
+    @property
+    def releases(self) -> tuple[str, ...]:
+        """Every release this kernel and what it needs may come from."""
+        return (self.suite, f"{self.suite}-security", *self.extra)
+
+
+BACKPORTS = "trixie-backports"
+
+KERNELS = (
+    Kernel("5.10", "bullseye", r"linux-image-5\.10\.0-\d+-amd64"),
+    Kernel("6.1", "bookworm", r"linux-image-6\.1\.0-\d+-amd64"),
+    Kernel("6.12", "trixie", r"linux-image-6\.12\.\d+\+deb13-amd64"),
+    Kernel(
+        "7.x",
+        "trixie",
+        r"linux-image-7\.\d+\.\d+\+deb13-amd64",
+        (BACKPORTS,),
+        pin=BACKPORTS,
+        sparse=False,  # it asks for a newer sparse, by a script its headers package leaves out
+    ),
+)
+
+
+@dataclass(frozen=True)
+class KernelPackage:
+    """A kernel, and the package found for it today."""
+
+    kernel: Kernel
+    package: str
+    version: str
+
+    @property
+    def release(self) -> str:
+        """What uname -r will say."""
+        return self.package[len("linux-image-") :]
+
+
+def by_name(name: str) -> Kernel:
+    """The row of this name."""
+    for kernel in KERNELS:
+        if kernel.name == name:
+            return kernel
+    raise LookupError(f"no kernel {name!r}; there are {', '.join(row.name for row in KERNELS)}")
+
+
+def locate(cache: Cache, kernel: Kernel) -> KernelPackage:
+    """The newest package of this kernel in the suite's index."""
+    releases = sorted({release for row in KERNELS for release in row.releases})
+    index = Index(cache, tuple(releases))
+    index.refresh()
+    found = newest(index.packages(kernel.releases), kernel.image)
+    return KernelPackage(kernel, found.name, found.version)

@@ -1,0 +1,78 @@
+"""A guest's hardware as data, and as QEMU's arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.driver.bench.bootfiles import BootFiles
+
+# A failure must stop the machine at once, on the console, rather than go on damaged.
+COMMAND_LINE = (
+    "console=ttyS0 loglevel=5 panic=-1 oops=panic panic_on_warn=1 "
+    "mitigations=off audit=0 apparmor=0 nmi_watchdog=0 net.ifnames=0"
+)
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A disk, found in the guest as /dev/disk/by-id/virtio-NAME; with a path it outlives a boot."""
+
+    name: str
+    size: str = "2G"
+    path: Path | None = None
+    iops: int = 0  # throttles, so that a measurement follows I/Os and not the emulated CPU
+    bps: int = 0
+    block: int = 512  # logical block size
+    read_only: bool = False
+
+    def arguments(self, image: Path, *, shared: bool = False) -> Iterator[str]:
+        """What QEMU is told; a shared image takes writes into a file of its own."""
+        drive = {
+            "file": str(image).replace(",", ",,"),
+            "if": "none",
+            "id": self.name,
+            "format": "raw",
+            # The host does not crash here: killing QEMU loses nothing that the guest completed.
+            "cache": "unsafe",
+            "discard": "unmap",
+            "snapshot": "on" if shared else "off",
+            "readonly": "on" if self.read_only else "off",
+        }
+        if self.iops:
+            drive["throttling.iops-total"] = str(self.iops)
+        if self.bps:
+            drive["throttling.bps-total"] = str(self.bps)
+        yield from ("-drive", ",".join(f"{key}={value}" for key, value in drive.items()))
+        device = f"virtio-blk-pci,drive={self.name},serial={self.name}"
+        if self.block != 512:
+            device += f",logical_block_size={self.block},physical_block_size={self.block}"
+        yield from ("-device", device)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Everything about a guest that a test may choose."""
+
+    disks: tuple[Disk, ...] = (Disk("data0"), Disk("data1"))
+    memory: str = "1024M"
+    cpus: int = 2
+    append: str = ""  # further words for the kernel's command line
+
+    def arguments(self, accel: str, boot: BootFiles) -> Iterator[str]:
+        """QEMU's arguments, without the disks and the ports."""
+        yield from ("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot")
+        yield from ("-display", "none", "-machine", "pc", "-m", self.memory, "-smp", str(self.cpus))
+        yield from accelerator_arguments(accel)
+        yield from ("-kernel", str(boot.kernel), "-initrd", str(boot.initramfs))
+        yield from ("-append", f"{COMMAND_LINE} {self.append}".strip())
+
+
+def accelerator_arguments(accel: str) -> tuple[str, ...]:
+    """How to run the CPU, by hardware or by software."""
+    if accel == "kvm":
+        return ("-accel", "kvm", "-cpu", "host")
+    # An old model on purpose: what it lacks (5-level paging, AVX, SMAP) is slow to emulate.
+    # With rdrand nothing waits for the kernel's entropy.
+    return ("-accel", "tcg,thread=multi", "-cpu", "Nehalem,+rdrand")

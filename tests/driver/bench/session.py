@@ -1,0 +1,104 @@
+"""Runs guest tests on a kernel and tells of each as it ends."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.driver.bench.bench import Bench
+from tests.driver.bench.guest import TREE, Guest, GuestError
+from tests.driver.bench.machine import Machine
+from tests.driver.bench.run import Arg, CommandError, run
+
+GUEST_TESTS = TREE / "tests/driver/guest"
+GRACE = 60.0  # seconds past a test's own limit after which the guest counts as hung
+DEATHS = 4  # after so many the rest of a kernel's tests is not tried
+
+
+@dataclass(frozen=True)
+class GuestTest:
+    """A test as the listing has it."""
+
+    name: str  # file.py::function[parameters]
+    marks: tuple[str, ...]
+    timeout: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one test ended on one kernel."""
+
+    kernel: str
+    test: str
+    outcome: str  # passed, failed or skipped
+    seconds: float
+    detail: str = ""
+
+
+def list_tests(arguments: Iterable[str] = ()) -> list[GuestTest]:
+    """The guest tests, as pytest collects them here without running any."""
+    with tempfile.TemporaryDirectory() as scratch:
+        listing = Path(scratch) / "listing"
+        argv: list[Arg] = [
+            sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider",
+            "-c", "/dev/null", f"--rootdir={GUEST_TESTS}", f"--confcutdir={GUEST_TESTS}",
+            "-p", "tests.driver.guest.plugin", f"--bench-list={listing}", *arguments, GUEST_TESTS,
+        ]  # fmt: skip
+        done = run(argv, cwd=TREE, env={"PYTHONPATH": str(TREE)}, check=False, timeout=60)
+        if done.returncode not in (0, 5) or not listing.exists():
+            raise CommandError(f"the guest tests cannot be collected:\n{done.stdout}")
+        rows = json.loads(listing.read_text(encoding="utf-8"))
+    return [GuestTest(row["test"], tuple(row["marks"]), row["timeout"]) for row in rows]
+
+
+def run_tests(
+    bench: Bench,
+    kernel: str,
+    tests: Iterable[GuestTest],
+    report: Callable[[Result], None],
+    machine: Machine | None = None,
+) -> None:
+    """Run these tests on this kernel; every one is reported, whatever happens to the guest."""
+    left = {test.name: test for test in tests}
+
+    def settle(name: str, outcome: str, seconds: float, detail: str) -> None:
+        left.pop(name, None)
+        report(Result(kernel, name, outcome, seconds, detail))
+
+    for _ in range(DEATHS):
+        if bench.stopped:
+            break
+        running = ""
+        job = {"job.json": json.dumps({"tests": list(left)})}
+        try:
+            with Guest(bench, kernel, machine or Machine(), files=job, check=False) as guest:
+                total = sum(test.timeout + GRACE for test in left.values())
+                guest.send("pytest", timeout=total)
+                while True:
+                    limit = (left[running].timeout if running in left else 0) + GRACE
+                    event = guest.next_event(limit)
+                    if event["event"] == "start":
+                        running = event["test"]
+                    elif event["event"] == "result":
+                        running = ""
+                        settle(event["test"], event["outcome"], event["seconds"], event["detail"])
+                    elif event["event"] == "done":
+                        said = event["output"]
+                        break
+            for name in list(left):
+                settle(name, "failed", 0, f"no result from the guest; its pytest said:\n{said}")
+        except (GuestError, CommandError) as error:
+            if not running and len(left):
+                # Not the fault of a test: no boot, or a death between two of them.
+                for name in list(left):
+                    settle(name, "failed", 0, str(error))
+            elif running:
+                settle(running, "failed", 0, str(error))
+        if not left:
+            return
+    for name in list(left):
+        settle(name, "failed", 0, f"not run: the guest had died {DEATHS} times")

@@ -1,0 +1,198 @@
+"""The bench's pure parts."""
+
+from __future__ import annotations
+
+import itertools
+import lzma
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.driver.bench.bootfiles import load_order, unpacked
+from tests.driver.bench.cache import GRACE, Cache, digest
+from tests.driver.bench.debian import NoPackageError, Package, newest, parse_packages
+from tests.driver.bench.kernels import KERNELS, KernelPackage, by_name
+from tests.driver.bench.machine import Disk
+from tests.driver.bench.module import complaints, source_key
+from tests.driver.bench.versions import compare
+from tests.driver.guest.kernel_log import bad_lines, unexpected_taint
+
+VERSIONS = (
+    "1.0", "1.0-1", "1.0~rc1-1", "1.0-1~bpo13+1", "1.0-1+deb13u1", "1.0a", "1.0+", "1.0.1", "1.10", "1.9",
+    "0", "1:0.1", "6.12.9-1", "6.12.117-1", "7.3.4-1~bpo13+1", "7.3.4-1", "5.10.0-46", "5.10.0-5", "2025.1",
+)  # fmt: skip
+
+
+def test_versions_order_as_dpkg_orders_them() -> None:
+    """Every pair, against dpkg itself."""
+    for left, right in itertools.combinations_with_replacement(VERSIONS, 2):
+        for word, holds in (("lt", compare(left, right) < 0), ("eq", compare(left, right) == 0)):
+            dpkg = subprocess.run(["dpkg", "--compare-versions", left, word, right], check=False)
+            assert (dpkg.returncode == 0) == holds, (left, word, right)
+
+
+def test_packages_index_is_parsed() -> None:
+    """Name and version, whatever else a stanza has."""
+    text = "Package: a\nVersion: 1:2-3\nDescription: x\n Version: no\n\nPackage: b\nVersion: 4\n"
+    assert list(parse_packages(text.splitlines(keepends=True))) == [Package("a", "1:2-3"), Package("b", "4")]
+
+
+def test_newest_goes_by_version_not_by_name() -> None:
+    """Neither the order in the index nor that of the names decides."""
+    found = [
+        Package("linux-image-6.12.9+deb13-amd64", "6.12.9-1"),
+        Package("linux-image-6.12.117+deb13-amd64", "6.12.117-1"),
+        Package("linux-image-6.12.20+deb13-amd64", "6.12.20-1"),
+    ]
+    assert newest(found, by_name("6.12").image) == found[1]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "linux-image-6.12.117+deb13-cloud-amd64",
+        "linux-image-6.12.117+deb13-rt-amd64",
+        "linux-image-6.12.117+deb13-amd64-unsigned",
+        "linux-image-6.12.117+deb13-amd64-dbg",
+        "linux-image-6.1.0-56-amd64",
+    ],
+)
+def test_other_flavours_are_not_taken(name: str) -> None:
+    """The pattern is of the whole name."""
+    with pytest.raises(NoPackageError):
+        newest([Package(name, "9")], by_name("6.12").image)
+
+
+def test_kernel_rows_are_distinct() -> None:
+    """A name is a key of the cache and of the command line."""
+    names = [kernel.name for kernel in KERNELS]
+    assert len(set(names)) == len(names)
+    assert KernelPackage(KERNELS[0], "linux-image-5.10.0-46-amd64", "5").release == "5.10.0-46-amd64"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "WARNING: CPU: 1 PID: 100 at fs/inode.c:1 f+0x1/0x2",
+        "BUG: kernel NULL pointer dereference, address: 0000000000000000",
+        "kernel BUG at block/bio.c:1!",
+        "Oops: 0000 [#1] PREEMPT SMP",
+        "Call Trace:",
+        "INFO: task kworker/0:1:5 blocked for more than 60 seconds.",
+        "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
+        "watchdog: BUG: soft lockup - CPU#0 stuck for 22s!",
+        "WARNING: possible circular locking dependency detected",
+        "I/O error, dev vdb, sector 8 op 0x1:(WRITE)",
+        "blk_update_request: I/O error, dev vdb, sector 8",
+        "Buffer I/O error on dev vdb, logical block 1, lost async page write",
+        "EXT4-fs error (device vdb): ext4_lookup:1:",
+        "XFS (vdb): Metadata corruption detected at xfs_agf",
+        "XFS (vdb): Filesystem has been shut down due to log error (0x2).",
+        "list_del corruption. prev->next should be",
+        "refcount_t: underflow; use-after-free.",
+    ],
+)
+def test_trouble_in_the_kernel_log_is_seen(line: str) -> None:
+    """Each kind of complaint, and that it can be allowed."""
+    assert list(bad_lines([line])) == [line]
+    assert not list(bad_lines([line], ["^" + re.escape(line)]))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "hcp: /dev/hcp1: hot copy of vdb1",
+        "EXT4-fs (vdb): mounted filesystem with ordered data mode",
+        "XFS (vdb): Ending clean mount",
+        "hcpdriver: loading out-of-tree module taints kernel.",
+        "EXT4-fs (vda): recovery complete",
+        "systemd-udevd[64]: Using default interface naming scheme 'v252'.",
+    ],
+)
+def test_ordinary_messages_pass(line: str) -> None:
+    """No false alarm."""
+    assert not list(bad_lines([line]))
+
+
+def test_taint_of_an_unsigned_module_is_expected() -> None:
+    """O and E pass; W and D do not."""
+    assert unexpected_taint(1 << 12 | 1 << 13) == ""
+    assert unexpected_taint(1 << 12 | 1 << 9 | 1 << 7) == "DW"
+
+
+def test_complaints_of_a_build() -> None:
+    """Warnings count, what the headers package lacks does not."""
+    log = "  CC [M] a.o\na.c:1:2: warning: unused\nSkipping BTF generation for a.ko due to x\n"
+    assert list(complaints(log)) == ["a.c:1:2: warning: unused"]
+
+
+def test_source_key_ignores_build_outputs(tmp_path: Path) -> None:
+    """An object file left behind does not cause a rebuild; a changed source does."""
+    (tmp_path / "a.c").write_text("int a;\n")
+    first = source_key(tmp_path)
+    (tmp_path / "a.o").write_bytes(b"\xff")
+    (tmp_path / ".a.o.cmd").write_text("x")
+    assert source_key(tmp_path) == first
+    (tmp_path / "a.c").write_text("int b;\n")
+    assert source_key(tmp_path) != first
+
+
+def test_modules_are_loaded_after_what_they_need() -> None:
+    """modules.dep lists the nearest dependency first; built-in modules have no line."""
+    dep = ["k/ext4.ko.xz: k/jbd2.ko.xz k/crc16.ko.xz", "k/jbd2.ko.xz:", "k/crc16.ko.xz:", "k/virtio-blk.ko.xz:"]
+    order = load_order(dep, ("virtio_blk", "built_in", "ext4"))
+    assert order == ["k/virtio-blk.ko.xz", "k/crc16.ko.xz", "k/jbd2.ko.xz", "k/ext4.ko.xz"]
+
+
+def test_unpacking_ends_with_the_stream() -> None:
+    """A kernel image has more behind its compressed part."""
+    assert unpacked(lzma.compress(b"kernel") + b"tail") == b"kernel"
+    assert unpacked(b"\x7fELF") == b"\x7fELF"
+
+
+def test_disk_throttles_are_passed_on() -> None:
+    """And only when asked for."""
+    arguments = " ".join(Disk("d", iops=100, bps=1000, block=4096).arguments(Path("/x")))
+    assert "throttling.iops-total=100,throttling.bps-total=1000" in arguments
+    assert "logical_block_size=4096" in arguments
+    assert "throttling" not in " ".join(Disk("d").arguments(Path("/x")))
+
+
+def test_cache_entry_is_whole_or_absent(tmp_path: Path) -> None:
+    """A failed build leaves nothing; a good one is built once."""
+    cache = Cache(tmp_path)
+    built = []
+
+    def fail(path: Path) -> None:
+        (path / "half").touch()
+        raise OSError
+
+    def build(path: Path) -> None:
+        built.append(path)
+        (path / "file").touch()
+
+    with pytest.raises(OSError):
+        cache.entry("kind", "name", digest("a"), fail)
+    assert cache.find("kind", "name", digest("a")) is None
+    for _ in range(2):
+        assert (cache.entry("kind", "name", digest("a"), build) / "file").exists()
+    assert len(built) == 1
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+def test_cache_prunes_old_entries_of_the_same_name_only(tmp_path: Path) -> None:
+    """Two newest stay, and whatever was used lately."""
+    cache = Cache(tmp_path)
+    for number in range(4):
+        for name in ("6.12", "6.12-rt"):
+            cache.entry("kind", name, digest(str(number)), lambda _path: None)
+    for path in (tmp_path / "kind").iterdir():
+        os.utime(path, (time.time() - GRACE - 100,) * 2)
+    cache.prune("kind", "6.12")
+    names = [path.name for path in (tmp_path / "kind").iterdir()]
+    assert len([name for name in names if not name.startswith("6.12-rt")]) == 2
+    assert len([name for name in names if name.startswith("6.12-rt")]) == 4

@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command line as a process: what it accepts, what it says, how it ends. Nothing here needs the driver."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from hotcopy import attach, checks, cli, device, errors, lock, mounting, signals
+from hotcopy.run import run
+from hotcopy.sizes import parse_size
+
+TOP = Path(__file__).parents[2]
+ROOT = os.geteuid() == 0
+NO_DRIVER = not attach.is_loaded()
+
+
+def hcp(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
+    """The command, run from the tree."""
+    argv = [sys.executable, "-m", "hotcopy", *words]
+    environment = {**os.environ, "PYTHONPATH": str(TOP)}
+    return subprocess.run(argv, text=True, capture_output=True, env=environment, check=False, timeout=60, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def refused(words: Sequence[str], status: int, *parts: str) -> None:
+    """One line on stderr with every part in it, nothing on stdout, and this status."""
+    done = hcp(*words)
+    assert done.returncode == status, done
+    assert done.stdout == ""
+    assert re.fullmatch(r"hcp: error: [^\n]+\n", done.stderr), done.stderr
+    for part in parts:
+        assert part in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ([], "no device"),
+        (["--nosuch"], "--nosuch"),
+        (["/dev/a", "/dev/b"], "one device at a time"),
+        (["-l", "/dev/a"], "do not go together"),
+        (["-l", "-r", "hcp1"], "do not go together"),
+        (["-l", "-v"], "do not go together"),
+        (["-l", "-o"], "do not go with --list"),
+        (["-r", "hcp1", "-m", "/x"], "do not go with --remove"),
+        (["-r"], "expected one argument"),
+        (["-s"], "expected one argument"),
+        (["-m"], "expected one argument"),
+        (["--json"], "--json goes with"),
+        (["--json", "/dev/a"], "--json goes with"),
+        (["-m", "/x", "--skip-mount", "/dev/a"], "do not go together"),
+        (["/dev/a", "-c", "/dev/b"], "not there yet"),
+        (["-q", "5%", "/dev/a"], "not there yet"),
+        (["--quota=5", "/dev/a"], "not there yet"),
+        (["--store-size", "big", "/dev/a"], "not a size"),
+        (["--store-size", "4K", "/dev/a"], "too small"),
+        (["--s", "/dev/a"], "ambiguous"),
+        (["/dev/hcp1"], "hcp -r /dev/hcp1"),
+        (["hcp7", "-o"], "hcp -r hcp7"),
+        ([""], "empty"),
+        (["-m", "", "/dev/a"], "empty"),
+    ],
+)
+def test_usage(words: list[str], part: str) -> None:
+    refused(words, 2, part, "; ")
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root")
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["/dev/nosuch"], ["/dev/nosuch", "No such file", "lsblk"]),
+        (["/etc/passwd"], ["regular file", "losetup"]),
+        (["/"], ["directory", "hcp /dev/"]),
+        (["/proc"], ["directory", "no block device"]),
+        (["/dev/null"], ["not a block device"]),
+        (["server:/export"], ["network filesystem", "server"]),
+        (["//server/share"], ["network filesystem"]),
+        (["[fe80::1]:/export"], ["network filesystem"]),
+        (["-o", "/dev/nosuch"], ["/dev/nosuch"]),
+        (["/dev/nosuch", "-o", "-m", "/x/"], ["/dev/nosuch"]),
+        (["--mount-point=/x", "/dev/nosuch"], ["/dev/nosuch"]),
+        (["--mou", "/x", "--read", "/dev/nosuch"], ["/dev/nosuch"]),
+        (["--", "/dev/nosuch"], ["/dev/nosuch"]),
+        (["-s", "/dev/nosuch"], ["/dev/nosuch"]),
+        (["/dev/a\nb"], ["/dev/a b"]),
+    ],
+)
+def test_refusals(words: list[str], parts: list[str]) -> None:
+    refused(words, 1, *parts)
+
+
+@pytest.mark.skipif(not ROOT or not NO_DRIVER, reason="needs root and no driver")
+@pytest.mark.parametrize("words", [["-r", "hcp1"], ["-r", "/dev/hcp9"], ["--remove=/mnt"], ["--rem", "/dev/nosuch"]])
+def test_remove_without_driver(words: list[str]) -> None:
+    refused(words, 1, "there is no hot copy", "not loaded")
+
+
+@pytest.mark.skipif(not ROOT or not NO_DRIVER, reason="needs root and no driver")
+def test_list_without_driver() -> None:
+    done = hcp("-l")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "No Hot Copy sessions\n", "")
+    done = hcp("--list", "--json")
+    assert json.loads(done.stdout) == {"format": 1, "hot_copies": []}
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root to become somebody else")
+@pytest.mark.parametrize("words", [["/dev/sda1"], ["-l"], ["-r", "hcp1"], ["-s", "/dev/sda1"]])
+def test_not_root(words: list[str]) -> None:
+    code = f"import os, sys; os.setuid(65534); from hotcopy.cli import main; sys.exit(main({words!r}))"
+    argv = [
+        sys.executable,
+        "-c",
+        f"import sys; sys.path.insert(0, {str(TOP)!r}); import gettext, locale, shutil, hotcopy.cli; {code}",
+    ]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "hcp: error: hcp needs root; run it with sudo\n"
+
+
+def test_help() -> None:
+    for word in ("-h", "--help", "--he"):
+        done = hcp(word)
+        assert done.returncode == 0
+        assert done.stderr == ""
+    for option in (
+        "--mount-point",
+        "--skip-mount",
+        "--read-only",
+        "--list",
+        "--remove",
+        "--show-hcp-device",
+        "--version",
+    ):
+        assert option in done.stdout
+
+
+def test_help_without_stdout() -> None:
+    for redirection in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/null"):
+        line = f'exec "{sys.executable}" -m hotcopy -h {redirection}'
+        done = subprocess.run(["sh", "-c", line], cwd=TOP, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), redirection
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_lost_output_is_a_failure_and_a_closed_pipe_is_not() -> None:
+    line = f'"{sys.executable}" -m hotcopy -h >/dev/full'
+    done = subprocess.run(["sh", "-c", line], cwd=TOP, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "standard output" in done.stderr
+    reader, writer = os.pipe()
+    os.close(reader)
+    argv = [sys.executable, "-m", "hotcopy", "-h"]
+    piped = subprocess.run(argv, cwd=TOP, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (piped.returncode, piped.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("64M", 64 << 20),
+        ("64m", 64 << 20),
+        ("1GiB", 1 << 30),
+        ("2T", 2 << 40),
+        ("512K", 512 << 10),
+        ("7", 7),
+        ("3MB", 3 << 20),
+    ],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "M", "-1M", "1.5G", "10%", "1P"])
+def test_not_sizes(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_size(text)
+
+
+def test_errors_are_one_line() -> None:
+    assert str(errors.HcpError("a\nb", "c\td")) == "a b; c d"
+    assert str(errors.HcpError("a")) == "a"
+
+
+def test_swap_table() -> None:
+    text = (
+        "Filename\t\t\t\tType\t\tSize\tUsed\tPriority\n"
+        "/dev/sda2                               partition\t1048572\t0\t-2\n"
+        "/swap\\040file                           file\t\t1048572\t0\t-3\n"
+        "/dev/dm\\0401                            partition\t1048572\t0\t-4\n"
+    )
+    assert checks.swap_devices(text) == ("/dev/sda2", "/dev/dm 1")
+    assert checks.swap_devices("") == ()
+
+
+def test_lock_excludes_and_names_the_holder(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    with lock.held(path), pytest.raises(errors.HcpError, match=str(os.getpid())), lock.held(path, patience=0.1):
+        pass
+    with lock.held(path):
+        pass
+
+
+def test_run() -> None:
+    done = run("sh", "-c", "echo out; echo err >&2; exit 3")
+    assert (done.status, done.out, done.err, done.message) == (3, "out", "err", "err")
+    with pytest.raises(errors.HcpError, match="missing"):
+        run("no-such-program-at-all")
+    with pytest.raises(errors.HcpError, match="did not finish"):
+        run("sleep", "10", timeout=0.1)
+
+
+def test_signals_are_deferred() -> None:
+    with signals.deferred() as check:
+        check()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+        with pytest.raises(errors.InterruptedByUserError, match="SIGTERM"):
+            check()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_ignored_signals_stay_ignored() -> None:
+    old = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals.deferred() as check:
+            os.kill(os.getpid(), signal.SIGHUP)
+            check()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, old)
+
+
+def test_mount_points_are_made_and_unmade(tmp_path: Path) -> None:
+    place = mounting.prepare(str(tmp_path / "a" / "b" / ""))
+    assert place.path == str(tmp_path / "a" / "b")
+    assert Path(place.path).is_dir()
+    place.undo()
+    assert list(tmp_path.iterdir()) == []
+    existing = mounting.prepare(str(tmp_path))
+    existing.undo()
+    assert tmp_path.is_dir()
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "x"):
+        with pytest.raises(errors.HcpError, match="mount point"):
+            mounting.prepare(str(path))
+
+
+def test_default_mount_point() -> None:
+    path = mounting.default_path("sda1", "hcp1")
+    assert path == "/var/hotcopy/sda1_hcp1"
+    assert mounting.is_default(path, "hcp1")
+    assert not mounting.is_default(path, "hcp11")
+    assert not mounting.is_default("/mnt/sda1_hcp1", "hcp1")
+
+
+def _a_block_device() -> str | None:
+    for name in sorted(os.listdir("/sys/class/block")):
+        if os.path.exists(f"/dev/{name}") and Path(f"/sys/class/block/{name}/size").read_text() != "0\n":
+            return f"/dev/{name}"
+    return None
+
+
+@pytest.mark.skipif(not ROOT or _a_block_device() is None, reason="needs root and a block device")
+def test_resolve(tmp_path: Path) -> None:
+    node = _a_block_device()
+    assert node is not None
+    found = device.resolve(node)
+    assert (found.path, found.node, found.name) == (node, os.path.realpath(node), os.path.basename(node))
+    assert found.size == int(Path(f"/sys/class/block/{found.name}/size").read_text()) * 512
+    link = tmp_path / "by-uuid"
+    link.symlink_to(node)
+    linked = device.resolve(str(link))
+    assert (linked.path, linked.node, linked.dev) == (str(link), found.node, found.dev)
+
+
+def test_exit_status_constants() -> None:
+    assert (cli.EXIT_DONE, cli.EXIT_FAILED, cli.EXIT_USAGE) == (0, 1, 2)
+
+
+def test_standard_library_only() -> None:
+    code = f"import sys; sys.path.insert(0, {str(TOP)!r}); import hotcopy.cli, hotcopy.__main__"
+    subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The store on the real filesystem of this machine: fallocate, FIEMAP, cleaning up."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hotcopy import fiemap, mounts, store
+from hotcopy.devid import DevId
+from hotcopy.errors import HcpError
+from hotcopy.frozen import make_directory
+
+MIB = 1 << 20
+REAL = ("ext2", "ext3", "ext4", "xfs")
+
+
+def _directory_on_a_disk() -> Path | None:
+    table = mounts.read()
+    for candidate in (Path(tempfile.gettempdir()), Path.home(), Path("/var/tmp")):
+        here = mounts.of_device(table, DevId.of(candidate.stat().st_dev))
+        if here and here[0].fstype in REAL:
+            return candidate
+    return None
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory on a filesystem that sits on a disk (tmpfs has no FIEMAP)."""
+    parent = _directory_on_a_disk()
+    if parent is None or os.geteuid() != 0:
+        pytest.skip("needs root and a directory on ext4 or xfs")
+    path = Path(tempfile.mkdtemp(prefix="hotcopy-unit-", dir=parent))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def root(place: Path) -> Iterator[int]:
+    """The same, open, as the root directory of a filesystem would be."""
+    fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    yield fd
+    os.close(fd)
+
+
+def test_space_keeps_five_percent_free(root: int) -> None:
+    space = store.Space.of(root)
+    status = os.statvfs(root)
+    assert space.total == status.f_blocks * status.f_frsize
+    assert 0 <= space.usable <= status.f_bavail * status.f_frsize - space.total // 20 + 1
+
+
+@pytest.mark.parametrize(
+    ("usable", "origin", "wanted", "size"),
+    [
+        (400 * MIB, 1024 * MIB, None, 100 * MIB),
+        (402 * MIB, 1024 * MIB, None, 100 * MIB),
+        (400 * MIB, 50 * MIB, None, 50 * MIB),
+        (5 * MIB, 1024 * MIB, None, 4 * MIB),
+        (1 << 50, 1 << 50, None, 64 << 30),
+        (400 * MIB, 1024 * MIB, 399 * MIB, 399 * MIB),
+        (400 * MIB, 50 * MIB, 1 * MIB, 1 * MIB),
+    ],
+)
+def test_plan_size(usable: int, origin: int, wanted: int | None, size: int) -> None:
+    assert store.plan_size(store.Space(1 << 50, usable), origin, wanted, "/x") == size
+
+
+@pytest.mark.parametrize(("usable", "wanted"), [(4 * MIB - 1, None), (0, 1 * MIB), (400 * MIB, 401 * MIB)])
+def test_plan_size_refuses(usable: int, wanted: int | None) -> None:
+    with pytest.raises(HcpError, match="no free space"):
+        store.plan_size(store.Space(1 << 50, usable), 1 << 40, wanted, "/x")
+
+
+def test_make_and_clean(place: Path, root: int) -> None:
+    made = store.make(root, str(place), 8 * MIB)
+    directory = place / store.DIRECTORY
+    assert directory.stat().st_mode & 0o7777 == 0o700
+    (file,) = directory.iterdir()
+    status = file.stat()
+    assert file.name == made.name
+    assert status.st_mode & 0o7777 == 0o600
+    assert status.st_size == 0
+    assert status.st_blocks * 512 >= 8 * MIB
+    assert os.fstat(made.file_fd).st_ino == status.st_ino
+    with pytest.raises(OSError):
+        os.write(made.file_fd, b"x")
+    assert made.size >= 8 * MIB
+    assert sum(extent.length for extent in made.extents) == made.size
+    spans = sorted((extent.physical, extent.physical + extent.length) for extent in made.extents)
+    assert all(first[1] <= second[0] for first, second in zip(spans, spans[1:]))
+    assert all(extent.physical > 0 and extent.physical % 512 == extent.length % 512 == 0 for extent in made.extents)
+
+    used = {(DevId.of(status.st_dev), status.st_ino)}
+    assert store.clean(root, used) == 0
+    assert file.exists()
+    os.close(made.file_fd)
+    assert store.clean(root, set()) == 1
+    assert not directory.exists()
+    assert store.clean(root, set()) == 0
+
+
+@pytest.mark.skipif(shutil.which("filefrag") is None, reason="needs filefrag")
+def test_extents_are_what_filefrag_says(place: Path) -> None:
+    file = place / "holes"
+    with open(file, "wb") as handle:
+        for number in range(40):
+            handle.seek(number * 3 * 65536)
+            handle.write(os.urandom(65536))
+    fd = os.open(file, os.O_RDONLY)
+    try:
+        ours = fiemap.extents_of(fd)
+    finally:
+        os.close(fd)
+    assert sum(extent.length for extent in ours) == 40 * 65536
+    listing = subprocess.run(["filefrag", "-b512", "-v", str(file)], capture_output=True, text=True, check=True).stdout
+    theirs = []
+    for line in listing.splitlines():
+        fields = line.replace("..", " ").replace(":", " ").split()
+        if fields and fields[0].isdigit():
+            theirs.append(fiemap.Extent(int(fields[1]) * 512, int(fields[3]) * 512, int(fields[5]) * 512))
+    assert ours == fiemap.merge(theirs)
+
+
+def test_more_extents_than_one_call_takes(place: Path) -> None:
+    file = place / "many"
+    with open(file, "wb") as handle:
+        for number in range(1300):
+            handle.seek(number * 2 * 65536)
+            handle.write(b"x" * 4096)
+    fd = os.open(file, os.O_RDONLY)
+    try:
+        assert len(fiemap.extents_of(fd)) == 1300
+    finally:
+        os.close(fd)
+
+
+def test_merge() -> None:
+    one = [fiemap.Extent(0, 4096, 4096), fiemap.Extent(4096, 8192, 4096), fiemap.Extent(8192, 20480, 4096)]
+    assert fiemap.merge(one) == (fiemap.Extent(0, 4096, 8192), fiemap.Extent(8192, 20480, 4096))
+    backwards = [fiemap.Extent(0, 8192, 4096), fiemap.Extent(4096, 4096, 4096)]
+    assert fiemap.merge(backwards) == tuple(backwards)
+    assert fiemap.merge([]) == ()
+
+
+def test_failure_leaves_nothing(place: Path, root: int) -> None:
+    with pytest.raises(HcpError):
+        store.make(root, str(place), 1 << 60)
+    assert list(place.iterdir()) == []
+
+
+def test_no_fallocate_is_explained() -> None:
+    fd = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with pytest.raises(HcpError, match="/proc"):
+            store.make(fd, "/proc", MIB)
+    finally:
+        os.close(fd)
+
+
+def test_somebody_elses_directory_is_refused(place: Path, root: int) -> None:
+    directory = place / store.DIRECTORY
+    directory.symlink_to(place)
+    with pytest.raises(HcpError, match="not a directory"):
+        store.make(root, str(place), MIB)
+    directory.unlink()
+    directory.mkdir()
+    os.chown(directory, 12345, 12345)
+    (directory / "store-1").touch()
+    with pytest.raises(HcpError, match="somebody else"):
+        store.make(root, str(place), MIB)
+    assert store.clean(root, set()) == 0
+    assert (directory / "store-1").exists()
+
+
+def test_clean_keeps_what_is_not_a_store(place: Path, root: int) -> None:
+    directory = place / store.DIRECTORY
+    directory.mkdir()
+    (directory / "notes").touch()
+    (directory / "store-link").symlink_to(place)
+    (directory / "store-dir").mkdir()
+    (directory / "store-0").touch()
+    assert store.clean(root, set()) == 1
+    assert sorted(path.name for path in directory.iterdir()) == ["notes", "store-dir", "store-link"]
+
+
+def test_make_directory(place: Path, root: int) -> None:
+    assert make_directory(root, "new", 30)
+    assert make_directory(root, "new", 30)
+    assert (place / "new").is_dir()
+    (place / "file").touch()
+    with pytest.raises(OSError):
+        make_directory(root, "nowhere/new", 30)
