@@ -29,6 +29,13 @@ def _links(process: str) -> Iterator[str]:
         return
 
 
+def _namespace(process: str) -> str:
+    try:
+        return os.readlink(f"{process}/ns/mnt")
+    except OSError:
+        return ""
+
+
 def _mounts_it(process: str, dev: DevId) -> bool:
     try:
         with open(f"{process}/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
@@ -46,16 +53,22 @@ def _command(process: str) -> str:
 
 
 def of(dev: DevId) -> str:
-    """``bash (812), rsync (907)``: the processes that have the device or a file on it open, or mount it; "" if none."""
+    """Return ``bash (812), rsync (907)``: who has the device or a file on it open, or mounts it; "" if nobody.
+
+    A mount counts only in other mount namespaces, once for each (services with PrivateMounts= keep those).
+    """
     found: list[str] = []
+    seen = {_namespace("/proc/self"), ""}
     for pid in sorted((name for name in os.listdir("/proc") if name.isdigit()), key=int):
         process = f"/proc/{pid}"
+        namespace = _namespace(process)
         if int(pid) == os.getpid():
             continue
         if any(_names_it(link, dev) for link in _links(process)):
             found.append(f"{_command(process)} ({pid})")
-        elif _mounts_it(process, dev):
-            found.append(f"{_command(process)} ({pid}, which has it mounted)")
+        elif namespace not in seen and _mounts_it(process, dev):
+            found.append(f"{_command(process)} ({pid}, mounted in its own namespace)")
+        seen.add(namespace)
     if len(found) > _AT_MOST:
         found[_AT_MOST:] = [f"{len(found) - _AT_MOST} more"]
     return ", ".join(found)

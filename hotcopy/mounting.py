@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterable
@@ -39,9 +40,19 @@ def default_path(label: str, name: str) -> str:
     return os.path.join(DEFAULT_PARENT, f"{label}_{name}")
 
 
-def is_default(path: str, name: str) -> bool:
-    """Whether hcp chose this directory itself for the hot copy ``name``."""
-    return os.path.dirname(path) == DEFAULT_PARENT and path.endswith(f"_{name}")
+def remove_default(name: str) -> None:
+    """Removes the directory hcp chose itself for the hot copy ``name``, if nothing is in it.
+
+    Found by its name, not by a mount: an earlier removal may have got no further than unmounting.
+    """
+    try:
+        entries = os.listdir(DEFAULT_PARENT)
+    except OSError:
+        return
+    for entry in entries:
+        if entry.endswith(f"_{name}"):
+            with contextlib.suppress(OSError):  # not empty: the user keeps something there
+                os.rmdir(os.path.join(DEFAULT_PARENT, entry))
 
 
 def prepare(path: str) -> MountPoint:
@@ -106,8 +117,8 @@ def mounted_at(dev: DevId, mounts: Iterable[Mount]) -> tuple[str, ...]:
     return tuple(mount.mount_point for mount in mount_table.of_device(mounts, dev))
 
 
-def unmount_all(dev: DevId, what: str) -> tuple[str, ...]:
-    """Unmounts the device everywhere this process sees it mounted, the last mount first; returns where it was.
+def unmount_all(dev: DevId, what: str) -> None:
+    """Unmounts the device everywhere this process sees it mounted, the last mount first.
 
     HcpError names who keeps it busy.
     """
@@ -121,4 +132,3 @@ def unmount_all(dev: DevId, what: str) -> tuple[str, ...]:
             raise HcpError(
                 f"cannot unmount {place}: {done.message}", "unmount what is mounted below it, then try again"
             )
-    return places

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import time
@@ -29,7 +28,7 @@ def describe(copies: Iterable[HotCopy]) -> str:
 
 def end(driver: Driver, copy: HotCopy) -> None:
     """Unmounts the hot copy everywhere, ends it, and removes the directory hcp chose for it. HcpError."""
-    places = mounting.unmount_all(copy.device, copy.node)
+    mounting.unmount_all(copy.device, copy.node)
     deadline = time.monotonic() + _BUSY_PATIENCE
     while True:
         try:
@@ -42,10 +41,7 @@ def end(driver: Driver, copy: HotCopy) -> None:
                 raise _busy(copy) from error
             time.sleep(0.02)
     nodes.vanish(copy.node, copy.device)
-    for place in places:
-        if mounting.is_default(place, copy.name):
-            with contextlib.suppress(OSError):  # the user keeps something there
-                os.rmdir(place)
+    mounting.remove_default(copy.name)
 
 
 def _busy(copy: HotCopy) -> HcpError:

@@ -87,6 +87,10 @@ static struct hcp_copy *copy_alloc(struct hcp_origin *origin, u64 unit, unsigned
 	struct bio *bio;
 
 	bio = hcp_bio_alloc(origin->bdev, nr_pages, REQ_OP_READ, gfp, &origin->copy_bios);
+	/* Without waiting, only the largest size comes from the pool. */
+	if (!bio)
+		bio = hcp_bio_alloc(origin->bdev, BIO_MAX_VECS, REQ_OP_READ, gfp,
+				    &origin->copy_bios);
 	if (!bio)
 		return NULL;
 	copy = container_of(bio, struct hcp_copy, bio);

@@ -78,6 +78,10 @@ static void disk_serve(struct hcp_snap *snap, struct bio *bio)
 	struct hcp_request *request = hcp_request_new(snap, bio);
 	sector_t sector = bio->bi_iter.bi_sector;
 
+	if (!hcp_snap_is_active(snap)) {
+		hcp_request_put(request, BLK_STS_IOERR);
+		return;
+	}
 	if (bio_op(bio) == REQ_OP_WRITE) {
 		hcp_write(request);
 		return;

@@ -189,6 +189,8 @@ static void origin_drain(struct hcp_origin *origin)
 {
 	mod_delayed_work(origin->wq, &origin->cow_work, 0);
 	wait_var_event(&origin->pending, !origin_has_pending(origin));
+	/* The last one it took may still become a copy or pieces of a discard. */
+	flush_delayed_work(&origin->cow_work);
 	hcp_writeback_hurry(origin);
 	wait_var_event(&origin->nr_copies, !atomic_read(&origin->nr_copies));
 	wait_var_event(&origin->nr_discards, !atomic_read(&origin->nr_discards));

@@ -166,7 +166,7 @@ int hcp_snap_remove(struct hcp_snap *snap, const char **reason)
 	}
 
 	hcp_disk_end(snap);
-	hcp_snap_bury(snap, hcp_chain_older(origin, snap));
+	hcp_snap_bury(snap, hcp_snap_is_active(snap) ? hcp_chain_older(origin, snap) : NULL);
 	hcp_chain_swap_out(origin, chain, snap);
 	synchronize_rcu();
 	/* Nobody fills its maps any more, asleep below cow_lock or not. */

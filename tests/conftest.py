@@ -29,6 +29,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("kernel", kernel_names(metafunc.config), scope="session")
 
 
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Show how long a guest test took in its guest: here it only waited."""
+    seconds = dict(report.user_properties).get("guest_seconds")
+    if report.when == "call" and report.passed and isinstance(seconds, float):
+        return "passed", ".", f"PASSED in {seconds:.1f} s"
+    return None
+
+
 @pytest.fixture(scope="session")
 def bench() -> Iterator[Bench]:
     """The guest bench, shared by everything that boots a kernel."""

@@ -5,7 +5,7 @@ The guests run in the background, two kernels at a time; the tests here wait for
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
@@ -46,7 +46,6 @@ class Runs:
         say(f"{kernel}: all tests have ended")
 
     def _report(self, result: Result) -> None:
-        say(f"{result.kernel}: {result.test} {result.outcome} in {result.seconds:.1f} s")
         future = self._futures.get((result.kernel, result.test))
         if future and not future.done():
             future.set_result(result)
@@ -96,7 +95,10 @@ def runs(request: pytest.FixtureRequest) -> Iterator[Runs]:
 
 
 @pytest.mark.guest
-def test_in_guest(runs: Runs, kernel: str, guest_test: GuestTest) -> None:
+def test_in_guest(
+    runs: Runs, kernel: str, guest_test: GuestTest, record_property: Callable[[str, object], None]
+) -> None:
     """The guest reported this test as passed; skipped there is failed here."""
     result = runs.result(kernel, guest_test.name)
+    record_property("guest_seconds", result.seconds)
     assert result.outcome == "passed", f"{result.outcome} in kernel {kernel}\n{result.detail}"

@@ -260,9 +260,6 @@ def test_mount_points_are_made_and_unmade(tmp_path: Path) -> None:
 def test_default_mount_point() -> None:
     path = mounting.default_path("sda1", "hcp1")
     assert path == "/var/hotcopy/sda1_hcp1"
-    assert mounting.is_default(path, "hcp1")
-    assert not mounting.is_default(path, "hcp11")
-    assert not mounting.is_default("/mnt/sda1_hcp1", "hcp1")
 
 
 def _a_block_device() -> str | None:

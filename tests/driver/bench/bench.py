@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.driver.bench import accel
 from tests.driver.bench.bootfiles import BootFiles, boot_files
 from tests.driver.bench.cache import Cache, default_root
-from tests.driver.bench.kernels import KernelPackage, by_name, locate
+from tests.driver.bench.kernels import Kernel, KernelPackage, by_name, locate
 from tests.driver.bench.module import build_module
+from tests.driver.bench.run import CommandError
 from tests.driver.bench.userland import userland_image
 
 DRIVER = Path(__file__).resolve().parents[3] / "kmod"
@@ -42,11 +44,24 @@ class Bench:
         """Everything a boot of this kernel needs, built when missing."""
         known = self._prepared.get(kernel)
         if known is None:
-            found = locate(self.cache, by_name(kernel))
-            boot = boot_files(self.cache, found)
-            known = Prepared(found, boot, userland_image(self.cache, found.kernel))
+            row = by_name(kernel)
+            with ThreadPoolExecutor(1) as pool:
+                userland = pool.submit(userland_image, self.cache, row)
+                found, boot = self._boot_files(row)
+                known = Prepared(found, boot, userland.result())
             self._prepared[kernel] = known
         return known
+
+    def _boot_files(self, row: Kernel) -> tuple[KernelPackage, BootFiles]:
+        found = locate(self.cache, row)
+        try:
+            return found, boot_files(self.cache, found)
+        except CommandError:
+            # The mirror may have replaced the package since its index was read.
+            newer = locate(self.cache, row, fresh=60)
+            if newer == found:
+                raise
+            return newer, boot_files(self.cache, newer)
 
     def module(self, kernel: str) -> Path | None:
         """The driver compiled for this kernel; None while there is no driver."""

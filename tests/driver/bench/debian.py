@@ -41,6 +41,8 @@ def mirror(label: str) -> str:
     for line in listing.splitlines():
         if line.startswith(f"Debian|{label}|"):
             return line.rsplit("|", 1)[1].rstrip("/")
+    if label == "Debian-Security":
+        return mirror("Debian") + "-security"  # beside each other on every full mirror
     raise LookupError(f"apt on this host has no source labelled {label}: not a Debian, or no apt-get update yet")
 
 
@@ -111,17 +113,32 @@ class Index:
             stamp.unlink(missing_ok=True)
             with step(f"package indexes of {', '.join(self.releases)}"):
                 run(["apt-get", *self._options(), "--error-on=any", "update"], timeout=300)
+                self._summarise()
             stamp.touch()
 
-    def packages(self, releases: Iterable[str]) -> Iterator[Package]:
-        """Every package of these releases."""
-        wanted = set(releases)
+    def _files(self) -> Iterator[tuple[str, Path]]:
+        """Each release, and its index as apt keeps it."""
         listing = run(
             ["apt-get", *self._options(), "indextargets", "--format", "$(RELEASE)|$(FILENAME)",
              "Created-By: Packages"]
         ).stdout  # fmt: skip
         for line in listing.splitlines():
             release, _, path = line.partition("|")
+            yield release, Path(path)
+
+    def _summarise(self) -> None:
+        """Keep the kernels in a file of their own: the indexes are 200 MB of text."""
+        with (self._root / "kernels").open("w", encoding="utf-8") as summary:
+            for release, path in self._files():
+                with path.open(encoding="utf-8") as text:
+                    for package in parse_packages(text):
+                        if package.name.startswith("linux-image-"):
+                            summary.write(f"{release}|{package.name}|{package.version}\n")
+
+    def kernels(self, releases: Iterable[str]) -> Iterator[Package]:
+        """Every kernel package of these releases."""
+        wanted = set(releases)
+        for line in (self._root / "kernels").read_text(encoding="utf-8").splitlines():
+            release, name, version = line.split("|")
             if release in wanted:
-                with open(path, encoding="utf-8") as text:
-                    yield from parse_packages(text)
+                yield Package(name, version)

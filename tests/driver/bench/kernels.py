@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tests.driver.bench.cache import Cache
-from tests.driver.bench.debian import Index, newest
+from tests.driver.bench.debian import FRESH, Index, newest
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ def by_name(name: str) -> Kernel:
     raise LookupError(f"no kernel {name!r}; there are {', '.join(row.name for row in KERNELS)}")
 
 
-def locate(cache: Cache, kernel: Kernel) -> KernelPackage:
+def locate(cache: Cache, kernel: Kernel, fresh: float = FRESH) -> KernelPackage:
     """The newest package of this kernel in the suite's index."""
     releases = sorted({release for row in KERNELS for release in row.releases})
     index = Index(cache, tuple(releases))
-    index.refresh()
-    found = newest(index.packages(kernel.releases), kernel.image)
+    index.refresh(fresh)
+    found = newest(index.kernels(kernel.releases), kernel.image)
     return KernelPackage(kernel, found.name, found.version)

@@ -85,7 +85,7 @@ def run_tests(
                         running = event["test"]
                     elif event["event"] == "result":
                         running = ""
-                        settle(event["test"], event["outcome"], event["seconds"], event["detail"])
+                        settle(event["test"], event["outcome"], float(event["seconds"]), event["detail"])
                     elif event["event"] == "done":
                         said = event["output"]
                         break

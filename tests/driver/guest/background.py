@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Work that goes on in another process while a test does something else."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+from collections.abc import Iterator
+from typing import Callable
+
+from tests.driver.guest.commands import eventually
+
+_FORK = multiprocessing.get_context("fork")
+PATIENCE = 60.0  # seconds for a worker to do what is asked of it
+
+
+class Beat:
+    """``while beat(): ...`` in the worker; the test counts the rounds and ends them."""
+
+    def __init__(self) -> None:
+        self._stop = _FORK.Event()
+        self._rounds = _FORK.Value("Q", 0)
+
+    def __call__(self) -> bool:
+        """Another round begins, unless it was the last."""
+        self._rounds.value += 1
+        return not self._stop.is_set()
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds have begun."""
+        return int(self._rounds.value)
+
+    def stop(self) -> None:
+        """No further round."""
+        self._stop.set()
+
+
+class Worker:
+    """A process that runs a task, and must end well."""
+
+    def __init__(self, task: Callable[[Beat], None]) -> None:
+        self.beat = Beat()
+        self._process = _FORK.Process(target=task, args=(self.beat,))
+        self._process.start()
+
+    def wait_rounds(self, more: int, patience: float = PATIENCE) -> None:
+        """Until so many rounds more have been ended."""
+        goal = self.beat.rounds + more
+        done = eventually(lambda: self.beat.rounds > goal or not self._process.is_alive(), patience)
+        assert self._process.is_alive(), "the worker ended early; its traceback is in the captured output"
+        assert done, f"the worker hangs in round {self.beat.rounds}, {goal} were wanted"
+
+    def finish(self) -> None:
+        """Tell it to stop, and fail if it failed."""
+        self.beat.stop()
+        self._process.join(PATIENCE)
+        status = self._process.exitcode
+        self.kill()
+        assert status == 0, f"the worker ended with {status}; its traceback is in the captured output"
+
+    def kill(self) -> None:
+        """At once, whatever it does."""
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join(PATIENCE)
+
+
+@contextlib.contextmanager
+def background(*tasks: Callable[[Beat], None]) -> Iterator[tuple[Worker, ...]]:
+    """Every task in a process of its own until the with block ends; an error in one is an error of the block."""
+    workers = tuple(Worker(task) for task in tasks)
+    try:
+        for worker in workers:
+            worker.wait_rounds(1)
+        yield workers
+        for worker in workers:
+            worker.beat.stop()
+        for worker in workers:
+            worker.finish()
+    finally:
+        for worker in workers:
+            worker.kill()

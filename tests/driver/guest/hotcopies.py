@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The hcp command, and hot copies that are gone when a with block ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import traceback
+from collections.abc import Iterator
+
+from hotcopy import cli
+from hotcopy.driver import Driver, HotCopy
+
+CREATED = re.compile(r"^Hot Copy created at: (/dev/hcp\d+)$", re.MULTILINE)
+
+
+def attempt(*words: str) -> tuple[int, str]:
+    """The hcp command in a process of its own, which need not import everything first; its status and output."""
+    output = os.memfd_create("output")
+    child = os.fork()
+    if child == 0:
+        status = 70
+        try:
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            os.chdir("/")
+            status = cli.main(list(words))
+        except BaseException:
+            os.write(2, traceback.format_exc().encode())
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    text = os.pread(output, 1 << 20, 0).decode()
+    os.close(output)
+    return os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status), text
+
+
+def hcp(*words: str) -> str:
+    """The hcp command, which must succeed; its output."""
+    status, text = attempt(*words)
+    assert status == 0, f"hcp {words}: exit {status}\n{text}"
+    return text
+
+
+def take(origin: str, *words: str) -> str:
+    """A new hot copy of a device: its node. Not mounted unless the words ask for it."""
+    text = hcp(*(words or ("--skip-mount",)), origin)
+    match = CREATED.search(text)
+    assert match, text
+    return match[1]
+
+
+def take_bare(origin: str, *words: str) -> str:
+    """A new hot copy with further options, not mounted."""
+    return take(origin, "--skip-mount", *words)
+
+
+def remove(node: str) -> None:
+    """End a hot copy."""
+    hcp("-r", node)
+    assert not os.path.exists(f"/sys/block/{os.path.basename(node)}")
+
+
+def copies() -> tuple[HotCopy, ...]:
+    """Every hot copy, as the driver knows them; none when it is not loaded."""
+    try:
+        with Driver() as driver:
+            return driver.hot_copies()
+    except FileNotFoundError:
+        return ()
+
+
+def info(node: str) -> HotCopy:
+    """What the driver says of one hot copy."""
+    for copy in copies():
+        if copy.node == node:
+            return copy
+    raise AssertionError(f"there is no {node}, only {copies()}")
+
+
+def remove_all() -> None:
+    """End every hot copy, the newest first."""
+    for copy in reversed(copies()):
+        remove(copy.node)
+
+
+@contextlib.contextmanager
+def hot_copy(origin: str, *words: str) -> Iterator[str]:
+    """A hot copy for the time of a with block."""
+    node = take_bare(origin, *words)
+    try:
+        yield node
+    finally:
+        if any(copy.node == node for copy in copies()):
+            remove(node)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Several hot copies of one origin: one copy of each changed block, and every one right whatever goes first."""
+
+from __future__ import annotations
+
+import os
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+
+from tests.driver.guest.background import background
+from tests.driver.guest.disks import MIB, Filesystem, filesystem, partitions
+from tests.driver.guest.hotcopies import copies, hot_copy, info, remove, take_bare
+from tests.driver.guest.truth import Range, Truth
+from tests.driver.guest.workload import Changes
+
+SMALL = 64 * MIB
+
+
+def taken_with_truth(fs: Filesystem, start: int) -> tuple[str, Truth]:
+    """A hot copy and what it must show."""
+    with fs.frozen():
+        truth = Truth.of(fs.node, start)
+        return take_bare(fs.node), truth
+
+
+def check_all(taken: dict[str, Truth], store: list[Range]) -> None:
+    """Every one of them shows what it must."""
+    for node, truth in taken.items():
+        truth.check(node, store)
+
+
+@pytest.mark.timeout(240)
+def test_three_hot_copies_removed_in_every_order() -> None:
+    with partitions(SMALL) as (node,), filesystem("ext4", node) as fs:
+        change = Changes(fs.path / "a", 1)
+        change.populate()
+        with hot_copy(node, "--store-size", "36M") as keeper:
+            store = fs.store_ranges()
+            for order in permutations(range(3)):
+                taken: dict[str, Truth] = {}
+                start = 0
+                for _ in range(3):
+                    change.every()
+                    copy, taken_truth = taken_with_truth(fs, start)
+                    taken[copy] = taken_truth
+                    start = taken_truth.behind
+                nodes = list(taken)
+                with background(change) as (worker,):
+                    for place in order:
+                        worker.wait_rounds(3)
+                        remove(nodes[place])
+                        del taken[nodes[place]]
+                        worker.wait_rounds(1)
+                        check_all(taken, store)
+                fs.sync()
+                assert info(keeper).state == "active"
+                assert [copy.node for copy in copies()] == [keeper]
+                # What only the removed ones needed is free again.
+                assert info(keeper).store_used_bytes == info(keeper).preserved_bytes
+        assert fs.store_names() == []
+
+
+@pytest.mark.quick
+def test_the_store_is_empty_when_the_last_one_is_gone() -> None:
+    with partitions(SMALL) as (node,), filesystem("ext4", node) as fs:
+        free = fs.free()
+        change = Changes(fs.path / "a", 1)
+        change.populate()
+        used = free - fs.free()
+        nodes = []
+        for _ in range(3):
+            nodes.append(take_bare(node))
+            change.overwrite_direct()
+        for copy in nodes:
+            remove(copy)
+        assert fs.store_names() == []
+        assert abs(free - fs.free() - used) < 64
+
+
+def test_a_block_is_copied_once_whatever_the_number_of_hot_copies() -> None:
+    size = 4 * MIB
+    with partitions(SMALL) as (node,), filesystem("ext4", node) as fs:
+        path = fs.path / "file"
+        write_in_place(path, 1, size)
+        nodes = [take_bare(node) for _ in range(4)]
+        before = [info(copy).store_used_bytes for copy in nodes][0]
+        write_in_place(path, 2, size)
+        held = [info(copy) for copy in nodes]
+        assert [copy.preserved_bytes >= size for copy in held] == [False, False, False, True]
+        assert size <= held[0].store_used_bytes + held[0].in_flight_bytes - before < size + MIB
+
+
+def write_in_place(path: Path, value: int, size: int) -> None:
+    """A file of one byte's value, where it was."""
+    mode = "r+b" if path.exists() else "wb"
+    with open(path, mode) as file:
+        file.write(bytes([value]) * size)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""When there is no room for old data the hot copy dies, and the origin does not notice."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.driver.guest.direct import Direct
+from tests.driver.guest.disks import MIB, SIZE, file_ranges, filesystem, partitions
+from tests.driver.guest.hotcopies import hcp, hot_copy, info, remove, take_bare
+from tests.driver.guest.truth import Truth
+
+
+def overwrite(path: Path, value: int, size: int) -> None:
+    """All of a file, in place."""
+    with Direct(str(path), os.O_RDWR) as file:
+        for offset in range(0, size, MIB):
+            file.write(offset, bytes([value]) * MIB)
+
+
+@pytest.mark.parametrize("kind", [pytest.param("ext4", marks=pytest.mark.quick), "xfs"])
+@pytest.mark.kernel_log(allow=r"I/O error, dev hcp\d|Buffer I/O error on dev hcp\d")
+def test_full_store_ends_the_hot_copy_only(kind: str) -> None:
+    size = 16 * MIB
+    with partitions(SIZE[kind]) as (node,), filesystem(kind, node) as fs:
+        path = fs.path / "file"
+        path.write_bytes(bytes([1]) * size)
+        fs.sync()
+        place = file_ranges(path)[0][0]
+        dead = take_bare(node, "--store-size", "8M")
+        with Direct(dead) as open_before:
+            assert open_before.read(place, 4096) == bytes([1]) * 4096
+            overwrite(path, 2, size)
+            assert info(dead).state == "overflow"
+            assert info(dead).reason
+            with pytest.raises(OSError) as caught:
+                open_before.read(place, 4096)
+            assert caught.value.errno == errno.EIO
+        with Direct(dead, os.O_RDWR) as device, pytest.raises(OSError) as caught:
+            device.write(place, bytes(4096))
+        assert caught.value.errno == errno.EIO
+        assert "overflow" in hcp("-l")
+        listed = json.loads(hcp("-l", "--json"))["hot_copies"]
+        assert [(copy["state"], bool(copy["reason"])) for copy in listed] == [("overflow", True)]
+
+        # The dead one is no burden: nothing is copied any more.
+        used = info(dead).store_used_bytes
+        overwrite(path, 3, size)
+        assert info(dead).store_used_bytes <= used
+        assert path.read_bytes() == bytes([3]) * size
+
+        # A new one works while the dead one is there, and after it is gone.
+        with hot_copy(node) as second:
+            overwrite_some(path, 4)
+            assert info(second).state == "active"
+            with Direct(second) as device:
+                assert device.read(place, 4096) == bytes([3]) * 4096
+            assert info(dead).state == "overflow"
+            remove(dead)
+            with Direct(second) as device:
+                assert device.read(place, 4096) == bytes([3]) * 4096
+            with fs.frozen():
+                truth = Truth.of(node)
+                third = take_bare(node)
+            overwrite_some(path, 5)
+            truth.check(third, fs.store_ranges())
+            remove(third)
+        assert fs.store_names() == []
+        with hot_copy(node) as last:
+            overwrite_some(path, 6)
+            assert info(last).state == "active"
+
+
+def overwrite_some(path: Path, value: int) -> None:
+    """The first MiB of a file."""
+    overwrite(path, value, MIB)
+
+
+@pytest.mark.kernel_log(allow=r"I/O error, dev hcp\d|Buffer I/O error on dev hcp\d")
+def test_writes_to_the_hot_copy_overflow_it_too() -> None:
+    with partitions(SIZE["ext4"]) as (node,), filesystem("ext4", node) as fs:
+        (fs.path / "file").write_bytes(b"origin")
+        copy = take_bare(node, "--store-size", "8M")
+        with Direct(copy, os.O_RDWR) as device, pytest.raises(OSError) as caught:
+            for offset in range(0, 32 * MIB, MIB):
+                device.write(offset, bytes([7]) * MIB)
+        assert caught.value.errno in (errno.EIO, errno.ENOSPC)
+        assert (fs.path / "file").read_bytes() == b"origin"
