@@ -27,6 +27,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test with an argument `kernel` runs once for each."""
     if "kernel" in metafunc.fixturenames and "guest_test" not in metafunc.fixturenames:
         metafunc.parametrize("kernel", kernel_names(metafunc.config), scope="session")
+    if "sparse_kernel" in metafunc.fixturenames:
+        able = [kernel.name for kernel in KERNELS if kernel.sparse]
+        chosen = [name for name in kernel_names(metafunc.config) if name in able]
+        metafunc.parametrize("sparse_kernel", chosen, scope="session")
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:

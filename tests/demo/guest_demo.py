@@ -245,8 +245,8 @@ def value(output: str, label: str) -> str:
     return found[1]
 
 
-def live(node: str) -> str:
-    """Proof 1. Returns the frozen time."""
+def live(node: str) -> tuple[str, str]:
+    """Proof 1. Returns the hot copy and the frozen time."""
     title("1. A hot copy of a filesystem that is being written to")
     before = Progress.read()
     output = show("hcp", node)
@@ -268,11 +268,11 @@ def live(node: str) -> str:
     check(not (ORIGIN / "mine").exists(), "a write to the hot copy reached the origin")
     say(f"  every record, slot and file of {device} agrees with that one moment: OK")
     say(f"  a file written to {device} did not reach the origin: OK")
-    return frozen
+    return device, frozen
 
 
-def exact(node: str) -> None:
-    """Proof 2."""
+def exact(node: str) -> str:
+    """Proof 2. Returns the second hot copy."""
     title("2. Byte for byte: a second hot copy against a hash taken while everything stood still")
     leave_out = store_ranges()
     run("fsfreeze", "-f", str(ORIGIN))
@@ -294,13 +294,14 @@ def exact(node: str) -> None:
     check(changed != truth, f"{node} has not changed, so this proves nothing")
     run("e2fsck", "-fn", device)
     say(f"  {device} is {node} as it was, every byte of {SIZE_MIB} MiB (but hcp's own store); e2fsck is content: OK")
+    return device
 
 
-def ending(node: str) -> None:
+def ending(devices: tuple[str, ...]) -> None:
     """The list, and both hot copies removed under load."""
     title("3. The list, and the end")
     show("hcp", "-l")
-    for device in run("hcp", "-s", node).split():
+    for device in devices:
         show("hcp", "-r", device)
     show("hcp", "-l")
     check(not (ORIGIN / ".hotcopy").exists(), "the store was not given back")
@@ -329,9 +330,9 @@ def session(disk: str) -> str:
         writer = start_writer()
         show("df", "-h", str(ORIGIN))
         say(f"A writer is changing files in {ORIGIN}: random overwrites, appends, new files, deletions.")
-        frozen = live(node)
-        exact(node)
-        ending(node)
+        first, frozen = live(node)
+        second = exact(node)
+        ending((first, second))
         check(writer.poll() is None, "the writer has died")
         writer.send_signal(signal.SIGKILL)
         writer.wait()

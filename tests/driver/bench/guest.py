@@ -137,6 +137,7 @@ class Guest:
         theirs.close()
         self.bench.running.add(self._process)
         self._events: queue.Queue[Event] = queue.Queue()
+        self._marks: list[str] = []
         self._number = 0
         threading.Thread(target=self._read, daemon=True).start()
         self.ready = self.wait_event({"ready"}, BOOT_TIMEOUT)
@@ -217,11 +218,16 @@ class Guest:
             event = self.next_event(max(0.1, deadline - time.monotonic()))
             if event["event"] in names:
                 return event
+            if event["event"] == "mark":
+                self._marks.append(event["name"])  # for a wait_mark that comes later
 
     def wait_mark(self, name: str, timeout: float = 60) -> None:
         """Wait until something in the guest called channel.mark(name)."""
-        while self.wait_event({"mark"}, timeout)["name"] != name:
-            pass
+        deadline = time.monotonic() + timeout
+        while name not in self._marks:
+            event = self.wait_event({"mark"}, deadline - time.monotonic())
+            self._marks.append(event["name"])
+        self._marks.remove(name)
 
     def send(self, do: str, **fields: Any) -> int:
         """Give the agent a command; the answer carries the number returned."""

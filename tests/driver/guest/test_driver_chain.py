@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.driver.guest.background import background
+from tests.driver.guest.commands import eventually
 from tests.driver.guest.disks import MIB, Filesystem, filesystem, partitions
 from tests.driver.guest.hotcopies import copies, hot_copy, info, remove, take_bare
 from tests.driver.guest.truth import Range, Truth
@@ -58,6 +59,7 @@ def test_three_hot_copies_removed_in_every_order() -> None:
                 assert info(keeper).state == "active"
                 assert [copy.node for copy in copies()] == [keeper]
                 # What only the removed ones needed is free again.
+                assert eventually(lambda: not info(keeper).in_flight_bytes)
                 assert info(keeper).store_used_bytes == info(keeper).preserved_bytes
         assert fs.store_names() == []
 

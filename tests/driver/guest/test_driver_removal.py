@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The end of hot copies, and of the driver, while the origin is busy; and that nothing is left."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.driver.guest.background import background
+from tests.driver.guest.commands import eventually, fails, run
+from tests.driver.guest.direct import Direct
+from tests.driver.guest.disks import MIB, SIZE, filesystem, partitions
+from tests.driver.guest.hotcopies import attempt, copies, hot_copy, info, remove, take_bare
+from tests.driver.guest.records import Writer
+from tests.driver.guest.truth import Truth
+from tests.driver.guest.workload import Changes
+
+MODULE = "hcpdriver"
+HOOK = Path("/sys/kernel/debug/tracing/enabled_functions")
+
+
+def is_loaded() -> bool:
+    """Whether the driver is in the kernel."""
+    return Path(f"/sys/module/{MODULE}").exists()
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_origin_remounted_read_only(kind: str) -> None:
+    with partitions(SIZE[kind]) as (node,), filesystem(kind, node) as fs:
+        change = Changes(fs.path / "a", 1)
+        change.populate()
+        take_bare(node, "--store-size", "40M")
+        with fs.frozen():
+            truth = Truth.of(node)
+            copy = take_bare(node)
+        change.every()
+        store = fs.store_ranges()
+        run("mount", "-o", "remount,ro", str(fs.path))
+        truth.check(copy, store)
+        for number in (1, 2):
+            remove(f"/dev/hcp{number}")
+        run("mount", "-o", "remount,rw", str(fs.path))
+        # The store could not be deleted then; the next hcp does it.
+        with hot_copy(node):
+            assert len(fs.store_names()) == 1
+        assert fs.store_names() == []
+
+
+@pytest.mark.parametrize("kind", [pytest.param("ext4", marks=pytest.mark.quick), "xfs"])
+def test_removal_and_unload_under_load(kind: str) -> None:
+    with partitions(SIZE[kind]) as (node,), filesystem(kind, node) as fs:
+        writers = [Changes(fs.path / name, seed) for seed, name in enumerate("ab")]
+        for writer in writers:
+            writer.populate()
+        records = Writer(fs.path / "records", 4096, direct=True)
+        with background(*writers, records) as workers:
+            for _ in range(4):
+                copy = take_bare(node, "--store-size", "40M")
+                with Direct(copy) as shown:
+                    fails("rmmod", MODULE)
+                    assert attempt("-r", copy)[0] == 1  # its device is open
+                    shown.read(0, MIB)
+                workers[0].wait_rounds(2)
+                workers[2].wait_rounds(20)
+                remove(copy)
+                run("rmmod", MODULE)
+                assert not is_loaded()
+                workers[2].wait_rounds(20)
+
+
+@pytest.mark.timeout(180)
+def test_memory_is_as_it_was() -> None:
+    """Many hot copies under load, twice: what the first time leaves in caches, the second time does not add to."""
+    with partitions(SIZE["ext4"]) as (node,), filesystem("ext4", node) as fs:
+        change = Changes(fs.path / "a", 1)
+        change.populate()
+
+        def rounds(number: int) -> None:
+            with background(change) as (worker,):
+                for _ in range(number):
+                    nodes = [take_bare(node) for _ in range(2)]
+                    worker.wait_rounds(2)
+                    for copy in nodes:
+                        remove(copy)
+
+        rounds(5)
+        run("rmmod", MODULE)
+        before = quiet_memory()
+        rounds(15)
+        run("rmmod", MODULE)
+        # Slabs of a few hundred KiB come and go; fifteen hot copies leaked would be far more.
+        assert eventually(lambda: quiet_memory()["SUnreclaim"] - before["SUnreclaim"] < 1024, 15), (
+            before,
+            quiet_memory(),
+        )
+        assert eventually(lambda: before["MemAvailable"] - quiet_memory()["MemAvailable"] < 16 * 1024, 15), (
+            before,
+            quiet_memory(),
+        )
+        assert not re.search("hcp", Path("/proc/slabinfo").read_text(encoding="ascii"))
+        left = [line for line in run("ps", "-eo", "args").splitlines() if re.search(r"hcp\d|hcpdriver", line)]
+        assert not left, left
+
+
+def quiet_memory() -> dict[str, int]:
+    """/proc/meminfo in KiB, without what can be dropped."""
+    os.sync()
+    Path("/proc/sys/vm/drop_caches").write_text("3", encoding="ascii")
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    return {line.split(":")[0]: int(line.split()[1]) for line in lines}
+
+
+@pytest.mark.quick
+def test_the_driver_cannot_be_unloaded_while_it_is_needed() -> None:
+    with partitions(SIZE["ext4"]) as (node,), filesystem("ext4", node):
+        with hot_copy(node) as copy:
+            fails("rmmod", MODULE)
+            assert info(copy).state == "active"
+            assert "submit_bio_noacct" in hooked()
+        assert copies() == ()
+        assert "submit_bio_noacct" not in hooked()  # without a hot copy it costs nothing
+        run("rmmod", MODULE)
+
+
+def hooked() -> str:
+    """The functions that are traced now."""
+    if not HOOK.exists():
+        run("mount", "-t", "tracefs", "tracefs", "/sys/kernel/tracing")
+        return Path("/sys/kernel/tracing/enabled_functions").read_text(encoding="ascii")
+    return HOOK.read_text(encoding="ascii")
