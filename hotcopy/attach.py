@@ -61,7 +61,7 @@ def attach() -> Driver:
         release = os.uname().release
         raise HcpError(
             f"the driver {MODULE} is not loaded and cannot be for kernel {release} ({done.message})",
-            "install it with hcp-setup --get-module",
+            "build and load it for this kernel, as the README says under 'Using it'",
         )
     return driver
 
@@ -77,5 +77,5 @@ def version() -> str:
             return done.out
         raise HcpError(
             f"the driver {MODULE} is neither loaded nor installed for kernel {os.uname().release}",
-            "install it with hcp-setup --get-module",
+            "build and load it for this kernel, as the README says under 'Using it'",
         ) from None

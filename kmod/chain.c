@@ -92,6 +92,20 @@ static bool unit_is_stores(const struct hcp_origin *origin, u64 unit, unsigned i
 	return held;
 }
 
+/* The copy that one of the first @nr hot copies is reading @unit for, or NULL. */
+static struct hcp_copy *chain_reading(const struct hcp_chain *chain, unsigned int nr,
+				      u64 unit, unsigned int *run)
+{
+	const struct hcp_extent *e;
+
+	while (nr-- > 0) {
+		e = hcp_map_find(&chain->snap[nr]->preserved, unit, run);
+		if (e && e->state == HCP_EXTENT_READING)
+			return e->copy;
+	}
+	return NULL;
+}
+
 /*
  * What a write to [unit, unit + count), which lies in one region, needs first.  The
  * region's lock is held.  needed->snap lasts as long as cow_lock is held.
@@ -121,8 +135,10 @@ enum hcp_need hcp_chain_need(struct hcp_origin *origin, u64 unit, unsigned int c
 			continue;
 		if (unit_is_stores(origin, unit, &needed->run))
 			break;
+		/* What an older one is still reading must not be let go by a newer one. */
+		needed->copy = chain_reading(chain, i, unit, &needed->run);
 		needed->snap = snap;
-		need = HCP_NEED_COPY;
+		need = needed->copy ? HCP_NEED_WAIT : HCP_NEED_COPY;
 		break;
 	}
 	rcu_read_unlock();

@@ -63,7 +63,8 @@ static void copy_account(struct hcp_copy *copy)
 {
 	struct hcp_origin *origin = copy->origin;
 
-	atomic_inc(&origin->nr_copies);
+	if (atomic_inc_return(&origin->nr_copies) == 1)
+		WRITE_ONCE(origin->progress, jiffies);
 	atomic_add(copy->count, &origin->units_in_flight);
 	atomic_long_add(copy->count, &copy_units_in_flight);
 }
@@ -122,8 +123,7 @@ static void copy_read_end(struct bio *bio)
 	struct hcp_copy *copy = container_of(bio, struct hcp_copy, bio);
 	struct hcp_origin *origin = copy->origin;
 
-	if (llist_add(&copy->done, &origin->read_done))
-		queue_work(origin->wq, &origin->read_work);
+	hcp_io_done(&copy->done, &origin->read_done, origin->wq, &origin->read_work);
 }
 
 /* The last unit of a device may be cut short; what is behind it is stored as zeros. */
@@ -216,12 +216,32 @@ void hcp_copy_put(struct hcp_copy *copy)
 
 	if (!refcount_dec_and_test(&copy->refs))
 		return;
+	WRITE_ONCE(origin->progress, jiffies);
 	copy_free(copy);
 	atomic_long_sub(count, &copy_units_in_flight);
 	atomic_sub(count, &origin->units_in_flight);
 	if (atomic_dec_and_test(&origin->nr_copies))
 		wake_up_var(&origin->nr_copies);
 	hcp_cow_kick(origin);
+}
+
+/* Nothing of the copy will be kept: what points to it no longer does.  Region lock. */
+void hcp_copy_lose(struct hcp_copy *copy)
+{
+	if (copy->snap)
+		hcp_map_mark(&copy->snap->preserved, copy->unit, copy->count, copy,
+			     HCP_EXTENT_LOST);
+	copy->snap = NULL;
+}
+
+static bool copy_is_needed(struct hcp_copy *copy)
+{
+	bool needed;
+
+	spin_lock(hcp_region_lock(copy->origin, copy->unit));
+	needed = copy->snap;
+	spin_unlock(hcp_region_lock(copy->origin, copy->unit));
+	return needed;
 }
 
 static void copy_read_done(struct hcp_copy *copy)
@@ -231,14 +251,16 @@ static void copy_read_done(struct hcp_copy *copy)
 	struct bio_list waiters;
 
 	/* First of all: nobody may believe in this copy. */
-	if (failed)
+	if (failed && copy_is_needed(copy))
 		hcp_origin_fail(origin, HCP_STATE_FAILED,
 				"the origin's old data could not be read");
 
 	spin_lock(hcp_region_lock(origin, copy->unit));
-	if (copy->snap)
+	if (failed)
+		hcp_copy_lose(copy);
+	else if (copy->snap)
 		hcp_map_mark(&copy->snap->preserved, copy->unit, copy->count, copy,
-			     failed ? HCP_EXTENT_LOST : HCP_EXTENT_COPYING);
+			     HCP_EXTENT_COPYING);
 	waiters = copy->waiters;
 	bio_list_init(&copy->waiters);
 	/* Before any of the writes is let go; readers look at it after their read. */

@@ -43,6 +43,7 @@ void *hcp_copy_address(struct hcp_copy *copy, unsigned int unit_offset);
 struct page *hcp_copy_page(struct hcp_copy *copy, unsigned int unit_offset,
 			   unsigned int *offset);
 void hcp_copy_put(struct hcp_copy *copy);
+void hcp_copy_lose(struct hcp_copy *copy);
 void hcp_copy_read_work(struct work_struct *work);
 bool hcp_copy_memory_is_short(void);
 void hcp_copy_memory_init(void);

@@ -20,6 +20,8 @@
 
 /* Memory may be short for so long before the hot copies are given up for the origin. */
 #define HCP_SHORT_LIMIT		HZ
+/* And a store that ends no write of ours for so long is given up. */
+#define HCP_STUCK_LIMIT		(30 * HZ)
 #define HCP_SHORT_RETRY		(HZ / 50 ?: 1)
 
 /* A range as long as this is looked at by the worker, not by who submits. */
@@ -27,7 +29,7 @@
 
 static void cow_enqueue(struct hcp_origin *origin, struct bio *bio)
 {
-	bio->bi_opf &= ~HCP_REQ_POLLED;
+	hcp_bio_clear_polled(bio);
 	spin_lock(&origin->pending_lock);
 	bio_list_add(&origin->pending, bio);
 	spin_unlock(&origin->pending_lock);
@@ -96,51 +98,74 @@ static bool cow_park(struct hcp_origin *origin, struct bio *bio, u64 unit, u64 l
 	return false;
 }
 
-/* False: no memory for the copies that @bio needs, come again. */
-static bool cow_bio(struct hcp_origin *origin, struct bio *bio)
+/* What to do with a stolen write. */
+enum cow_verdict {
+	COW_PASS,	/* nothing more is needed */
+	COW_WAITS,	/* it waits for a copy */
+	COW_AGAIN,	/* there is no memory for the copies it needs */
+};
+
+/* cow_lock is held: it keeps the hot copies. */
+static enum cow_verdict cow_bio(struct hcp_origin *origin, struct bio *bio)
 {
 	sector_t first, end;
 	u64 unit, last;
 
 	if (!hcp_origin_clip(origin, hcp_bio_disk(bio), hcp_bio_disk_sector(bio),
-			     bio_sectors(bio), &first, &end)) {
-		hcp_hook_route(bio, origin);
-		return true;
-	}
-	/* Advice: what would need a copy is left out, see discard.c. */
-	if (bio_op(bio) == REQ_OP_DISCARD) {
-		hcp_discard(origin, bio);
-		return true;
-	}
+			     bio_sectors(bio), &first, &end))
+		return COW_PASS;
 	/* WRITE, WRITE_ZEROES, SECURE_ERASE, WRITE_SAME, and what may come: copy first. */
 	unit = hcp_unit_of(first);
 	last = hcp_unit_behind(end);
 	do {
 		if (cow_start_copies(origin, unit, last))
-			return false;
+			return COW_AGAIN;
 		if (cow_park(origin, bio, unit, last))
-			return true;
+			return COW_WAITS;
 	} while (!hcp_chain_has_all(origin, first, end));
-	hcp_hook_route(bio, origin);
-	return true;
+	return COW_PASS;
 }
 
-/* Whether there is hope for memory; copies under way bring some when they end. */
-static bool cow_may_wait(struct hcp_origin *origin)
+/* False: no memory now, come again. */
+static bool cow_serve(struct hcp_origin *origin, struct bio *bio)
 {
+	enum cow_verdict verdict;
+
+	/* Advice: what would need a copy is left out, see discard.c. */
+	if (bio_op(bio) == REQ_OP_DISCARD) {
+		hcp_discard(origin, bio);
+		return true;
+	}
+	mutex_lock(&origin->cow_lock);
+	verdict = cow_bio(origin, bio);
+	mutex_unlock(&origin->cow_lock);
+	/* Whoever throttles this write must not stop the removal of a hot copy. */
+	if (verdict == COW_PASS)
+		hcp_hook_route(bio, origin);
+	return verdict != COW_AGAIN;
+}
+
+/* Whether there is hope for memory: copies under way bring some when they are stored. */
+static bool cow_may_wait(struct hcp_origin *origin, const char **failure)
+{
+	if (atomic_read(&origin->nr_copies)) {
+		origin->short_since = 0;
+		*failure = "the space for changed blocks takes no data";
+		return time_before(jiffies, READ_ONCE(origin->progress) + HCP_STUCK_LIMIT);
+	}
 	if (!origin->short_since)
 		origin->short_since = jiffies | 1;
-	return atomic_read(&origin->nr_copies) ||
-	       time_before(jiffies, origin->short_since + HCP_SHORT_LIMIT);
+	*failure = "no memory for copies";
+	return time_before(jiffies, origin->short_since + HCP_SHORT_LIMIT);
 }
 
 void hcp_cow_work(struct work_struct *work)
 {
 	struct hcp_origin *origin = container_of(to_delayed_work(work),
 						 struct hcp_origin, cow_work);
+	const char *failure;
 	struct blk_plug plug;
 	struct bio *bio;
-	bool done;
 
 	blk_start_plug(&plug);
 	for (;;) {
@@ -149,20 +174,17 @@ void hcp_cow_work(struct work_struct *work)
 		spin_unlock(&origin->pending_lock);
 		if (!bio)
 			break;
-
-		mutex_lock(&origin->cow_lock);
-		done = cow_bio(origin, bio);
-		mutex_unlock(&origin->cow_lock);
-		if (done) {
+		if (cow_serve(origin, bio)) {
 			origin->short_since = 0;
 			continue;
 		}
 
+		/* To the end: one that needs much does not hold up all others. */
 		spin_lock(&origin->pending_lock);
-		bio_list_add_head(&origin->pending, bio);
+		bio_list_add(&origin->pending, bio);
 		spin_unlock(&origin->pending_lock);
-		if (!cow_may_wait(origin)) {
-			hcp_origin_fail(origin, HCP_STATE_FAILED, "no memory for copies");
+		if (!cow_may_wait(origin, &failure)) {
+			hcp_origin_fail(origin, HCP_STATE_FAILED, failure);
 			continue;
 		}
 		hcp_writeback_hurry(origin);

@@ -5,6 +5,7 @@
  */
 #include <linux/file.h>
 #include <linux/ktime.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 #include <linux/uaccess.h>
@@ -60,7 +61,8 @@ static void bury_the_dead(struct hcp_origin *origin)
 	struct hcp_snap *snap;
 
 	list_for_each_entry(snap, &hcp_snaps, node)
-		if (snap->origin == origin && !hcp_snap_is_active(snap))
+		if (snap->origin == origin && !hcp_snap_is_active(snap) &&
+		    !atomic_read(&snap->nr_requests))
 			hcp_snap_bury(snap, NULL);
 }
 
@@ -145,14 +147,18 @@ static void unprepare(struct creating *item)
 /* The instant: nothing here allocates, and no user code runs while it lasts. */
 static int arm(struct creation *creation, struct hcp_ioc_create *arg, const char **reason)
 {
+	/* Should anything below allocate after all, it must not write to what is frozen. */
+	unsigned int nofs = memalloc_nofs_save();
 	ktime_t begin = ktime_get();
 	u64 created_ns;
 	unsigned int i;
 	int err;
 
 	err = hcp_freeze_all(&creation->freeze, reason);
-	if (err)
+	if (err) {
+		memalloc_nofs_restore(nofs);
 		return err;
+	}
 	for (i = 0; i < creation->nr; i++) {
 		struct creating *item = &creation->item[i];
 
@@ -161,6 +167,7 @@ static int arm(struct creation *creation, struct hcp_ioc_create *arg, const char
 	}
 	created_ns = ktime_get_real_ns();
 	hcp_thaw_all(&creation->freeze);
+	memalloc_nofs_restore(nofs);
 	arg->frozen_ns = ktime_to_ns(ktime_sub(ktime_get(), begin));
 
 	for (i = 0; i < creation->nr; i++) {
@@ -173,16 +180,17 @@ static int arm(struct creation *creation, struct hcp_ioc_create *arg, const char
 	return 0;
 }
 
-/* Shows the devices, and tells their numbers. */
+/* Tells the numbers of the devices, and shows them. */
 static int publish(struct creation *creation, const struct hcp_ioc_create *arg)
 {
 	struct hcp_ioc_origin __user *origins = u64_to_user_ptr(arg->origins);
 	unsigned int i;
 	int err;
 
-	for (i = 0; i < creation->nr; i++) {
+	for (i = 0; i < creation->nr; i++)
 		if (put_user(creation->item[i].arg.minor, &origins[i].minor))
 			return -EFAULT;
+	for (i = 0; i < creation->nr; i++) {
 		err = hcp_disk_publish(creation->item[i].snap);
 		if (err)
 			return err;

@@ -57,7 +57,7 @@ static hcp_submit_t hcp_disk_submit_bio(struct bio *bio)
 		bio_endio(bio);
 		return HCP_SUBMIT_NONE;
 	}
-	bio->bi_opf &= ~HCP_REQ_POLLED;
+	hcp_bio_clear_polled(bio);
 	atomic_inc(&snap->nr_requests);
 	spin_lock(&snap->queue_lock);
 	bio_list_add(&snap->queue, bio);
@@ -75,17 +75,15 @@ static const struct block_device_operations hcp_disk_ops = {
 
 static void disk_serve(struct hcp_snap *snap, struct bio *bio)
 {
-	struct hcp_request *request = hcp_request_new(snap, bio);
 	sector_t sector = bio->bi_iter.bi_sector;
+	struct hcp_request *request;
 
-	if (!hcp_snap_is_active(snap)) {
-		hcp_request_put(request, BLK_STS_IOERR);
+	if (bio_op(bio) == REQ_OP_WRITE && hcp_snap_is_active(snap)) {
+		hcp_write(snap, bio);
 		return;
 	}
-	if (bio_op(bio) == REQ_OP_WRITE) {
-		hcp_write(request);
-		return;
-	}
+	/* One that has died meanwhile serves errors only: hcp_read() and hcp_request_put(). */
+	request = hcp_request_new(snap, bio);
 	hcp_read(request, sector, sector + bio_sectors(bio));
 	hcp_request_put(request, 0);
 }
@@ -93,21 +91,18 @@ static void disk_serve(struct hcp_snap *snap, struct bio *bio)
 void hcp_disk_queue_work(struct work_struct *work)
 {
 	struct hcp_snap *snap = container_of(work, struct hcp_snap, queue_work);
-	struct hcp_request *request, *next;
 	struct bio_list bios;
 	struct blk_plug plug;
-	LIST_HEAD(deferred);
 	struct bio *bio;
 
 	spin_lock(&snap->queue_lock);
-	bios = snap->queue;
+	bios = snap->deferred;
+	bio_list_init(&snap->deferred);
+	bio_list_merge(&bios, &snap->queue);
 	bio_list_init(&snap->queue);
-	list_splice_init(&snap->deferred, &deferred);
 	spin_unlock(&snap->queue_lock);
 
 	blk_start_plug(&plug);
-	list_for_each_entry_safe(request, next, &deferred, wait)
-		hcp_write(request);
 	while ((bio = bio_list_pop(&bios)))
 		disk_serve(snap, bio);
 	blk_finish_plug(&plug);

@@ -1,28 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Freezing; see freeze.h.  hcp_control_lock is held throughout. */
+#include <linux/delay.h>
 #include <linux/file.h>
 
 #include "freeze.h"
 #include "io.h"
+
+#define HCP_HOLD_TRIES	50
 
 static struct super_block *frozen_sb(const struct hcp_frozen *fs)
 {
 	return file_inode(fs->file)->i_sb;
 }
 
-/* Takes the files; hcp_freeze_put() in any case. */
+static bool is_listed(const struct hcp_freeze *freeze, const struct hcp_frozen *fs)
+{
+	unsigned int i;
+
+	for (i = 0; i < freeze->nr; i++)
+		if (frozen_sb(&freeze->fs[i]) == frozen_sb(fs))
+			return true;
+	return false;
+}
+
+/* Takes the files, one of each filesystem; hcp_freeze_put() in any case. */
 int hcp_freeze_get(struct hcp_freeze *freeze, const s32 *fds, unsigned int nr,
 		   const char **reason)
 {
 	unsigned int i;
 
 	for (i = 0; i < nr; i++) {
-		struct hcp_frozen *fs = &freeze->fs[i];
+		struct hcp_frozen *fs = &freeze->fs[freeze->nr];
 
 		fs->file = fget(fds[i]);
 		if (!fs->file) {
 			*reason = "a filesystem to freeze is not an open file";
 			return -EBADF;
+		}
+		if (is_listed(freeze, fs)) {
+			fput(fs->file);
+			continue;
 		}
 		freeze->nr++;
 		if (!frozen_sb(fs)->s_bdev || S_ISBLK(file_inode(fs->file)->i_mode)) {
@@ -39,37 +56,51 @@ void hcp_freeze_put(struct hcp_freeze *freeze)
 		fput(freeze->fs[--freeze->nr].file);
 }
 
-/* One that is frozen already stays so while s_umount is held: a thaw takes it. */
-static bool hold_frozen(struct hcp_frozen *fs)
+/*
+ * Whoever wants to thaw the filesystem needs s_umount, so that it stays frozen while we
+ * have it.  To wait for it could be for ever: its holder may wait for the thaw.
+ */
+static int hold_frozen(struct hcp_frozen *fs, const char **reason)
 {
 	struct super_block *sb = frozen_sb(fs);
+	unsigned int tries;
 
-	down_read(&sb->s_umount);
-	fs->held = sb->s_writers.frozen == SB_FREEZE_COMPLETE;
-	if (!fs->held)
-		up_read(&sb->s_umount);
-	return fs->held;
+	for (tries = 0; !down_read_trylock(&sb->s_umount); tries++) {
+		if (tries == HCP_HOLD_TRIES) {
+			*reason = "a filesystem is being unmounted, remounted or thawed; try again";
+			return -EAGAIN;
+		}
+		usleep_range(200, 400);
+	}
+	fs->held = true;
+	if (sb->s_writers.frozen == SB_FREEZE_COMPLETE)
+		return 0;
+	*reason = "a filesystem was thawed by somebody else; try again";
+	return -EAGAIN;
 }
 
-/* All or none. */
+/* All or none.  Two passes: a later one must not need what an earlier one holds. */
 int hcp_freeze_all(struct hcp_freeze *freeze, const char **reason)
 {
 	unsigned int i;
-	int err;
+	int err = 0;
 
-	for (i = 0; i < freeze->nr; i++) {
+	for (i = 0; i < freeze->nr && !err; i++) {
 		struct hcp_frozen *fs = &freeze->fs[i];
 
 		err = hcp_freeze_bdev(frozen_sb(fs)->s_bdev);
-		if (!err) {
-			fs->frozen_by_us = true;
-		} else if (err != -EBUSY || !hold_frozen(fs)) {
+		fs->frozen_by_us = !err;
+		/* Frozen by somebody already, or not: the second pass will see. */
+		if (err == -EBUSY)
+			err = 0;
+		if (err)
 			*reason = "a filesystem could not be frozen";
-			hcp_thaw_all(freeze);
-			return err;
-		}
 	}
-	return 0;
+	for (i = 0; i < freeze->nr && !err; i++)
+		err = hold_frozen(&freeze->fs[i], reason);
+	if (err)
+		hcp_thaw_all(freeze);
+	return err;
 }
 
 void hcp_thaw_all(struct hcp_freeze *freeze)
@@ -82,8 +113,8 @@ void hcp_thaw_all(struct hcp_freeze *freeze)
 
 		if (fs->held)
 			up_read(&sb->s_umount);
-		else if (fs->frozen_by_us && hcp_thaw_bdev(sb->s_bdev, sb))
-			pr_err("%pg could not be thawed\n", sb->s_bdev);
+		if (fs->frozen_by_us && hcp_thaw_bdev(sb->s_bdev, sb))
+			pr_err("%pg could not be thawed: somebody else did it\n", sb->s_bdev);
 		fs->held = false;
 		fs->frozen_by_us = false;
 	}

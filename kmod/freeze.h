@@ -9,8 +9,8 @@
 
 struct hcp_frozen {
 	struct file *file;	/* keeps the filesystem mounted */
-	bool frozen_by_us;
-	bool held;		/* frozen by somebody else, who cannot thaw it meanwhile */
+	bool frozen_by_us;	/* and not by somebody else before */
+	bool held;		/* s_umount is held: nobody can thaw it meanwhile */
 };
 
 struct hcp_freeze {

@@ -124,9 +124,9 @@ static int hook_register(const char **reason)
 		return 0;
 	ftrace_set_filter(&hcp_hook_ops, NULL, 0, 1);
 	if (err == -EBUSY)
-		*reason = "another module (a snapshot driver or a live patch) holds " HCP_HOOKED "; unload it first";
-	else if (err == -EPERM || err == -ENODEV)
-		*reason = "function tracing is switched off (sysctl kernel.ftrace_enabled, or after a bug in the kernel)";
+		*reason = "another module (a snapshot driver, a live patch) holds " HCP_HOOKED ", or function tracing is off (sysctl kernel.ftrace_enabled=0)";
+	else if (err == -ENODEV)
+		*reason = "function tracing is switched off after a bug in the kernel";
 	else
 		*reason = "hooking " HCP_HOOKED " failed";
 	return err;
@@ -171,7 +171,9 @@ void hcp_hook_untrack(struct hcp_origin *origin)
 	WRITE_ONCE(hcp_slots_end, end);
 	synchronize_rcu();
 	if (!end) {
-		unregister_ftrace_function(&hcp_hook_ops);
+		/* After a bug in ftrace the call stays patched: so must we, for ever. */
+		if (WARN_ON(unregister_ftrace_function(&hcp_hook_ops)))
+			__module_get(THIS_MODULE);
 		ftrace_set_filter(&hcp_hook_ops, NULL, 0, 1);
 	}
 }

@@ -20,6 +20,19 @@ noinline hcp_submit_t hcp_io_submit(struct bio *bio)
 #endif
 }
 
+/*
+ * Called when a bio ends, in any context: hands it to a worker.  The worker may be
+ * quicker than we are and free all of this; who frees it waits for RCU first.
+ */
+void hcp_io_done(struct llist_node *node, struct llist_head *list,
+		 struct workqueue_struct *wq, struct work_struct *work)
+{
+	rcu_read_lock();
+	if (llist_add(node, list))
+		queue_work(wq, work);
+	rcu_read_unlock();
+}
+
 /* The block device that @file is, or NULL. */
 struct block_device *hcp_file_bdev(struct file *file)
 {

@@ -102,7 +102,7 @@ int hcp_map_set(struct hcp_map *map, u64 unit, unsigned int count,
 	unsigned int nr = 0, from, to;
 	struct hcp_extent *mid, *e;
 
-	if (!region || region->nr + HCP_MAP_ROOM > region->capacity)
+	if (!region)
 		return -ENOSPC;
 
 	from = region_search(region, first);
@@ -146,6 +146,8 @@ int hcp_map_set(struct hcp_map *map, u64 unit, unsigned int count,
 		mid->count += region->extent[to].count;
 		to++;
 	}
+	if (region->nr + nr - (to - from) > region->capacity)
+		return -ENOSPC;
 	region_splice(region, from, to, insert, nr);
 	return 0;
 }

@@ -12,7 +12,6 @@
 #include "hook.h"
 #include "io.h"
 #include "origin.h"
-#include "request.h"
 #include "store.h"
 #include "unit.h"
 #include "writeback.h"
@@ -53,8 +52,6 @@ static void origin_init(struct hcp_origin *origin)
 	init_llist_head(&origin->batch_done);
 	init_llist_head(&origin->dropped);
 	INIT_WORK(&origin->batch_work, hcp_writeback_batch_work);
-	init_llist_head(&origin->recheck);
-	INIT_WORK(&origin->recheck_work, hcp_read_recheck_work);
 }
 
 /* Everything the write path will need: from here on it never waits for memory. */
@@ -100,6 +97,11 @@ static int origin_check_device(struct hcp_origin *origin, const char **reason)
 		*reason = "devices with blocks of more than 4096 bytes are not supported";
 		return -EOPNOTSUPP;
 	}
+	/* A file mapped with DAX is written by the processor: there is no bio to see. */
+	if (blk_queue_dax(bdev_get_queue(bdev))) {
+		*reason = "devices with DAX (persistent memory) are not supported";
+		return -EOPNOTSUPP;
+	}
 	if (bdev_read_only(bdev)) {
 		*reason = "the device is read-only, so that nothing on it can change";
 		return -EROFS;
@@ -118,6 +120,15 @@ static int origin_check_store(const struct hcp_origin *origin, const char **reas
 
 	if (bdev_logical_block_size(origin->store->bdev) > HCP_UNIT_SIZE) {
 		*reason = "the store is on a device with blocks of more than 4096 bytes";
+		return -EOPNOTSUPP;
+	}
+	if (hcp_disk_is_ours(origin->store->bdev->bd_disk)) {
+		*reason = "the space for changed blocks may not lie on a hot copy";
+		return -EOPNOTSUPP;
+	}
+	if (origin->store->bdev->bd_disk == origin->disk &&
+	    (get_start_sect(origin->store->bdev) - origin->start) % HCP_UNIT_SECTORS) {
+		*reason = "the store's partition is not aligned to 4 KiB on the origin";
 		return -EOPNOTSUPP;
 	}
 	list_for_each_entry(other, &hcp_origins, node) {
@@ -194,6 +205,8 @@ static void origin_drain(struct hcp_origin *origin)
 	hcp_writeback_hurry(origin);
 	wait_var_event(&origin->nr_copies, !atomic_read(&origin->nr_copies));
 	wait_var_event(&origin->nr_discards, !atomic_read(&origin->nr_discards));
+	synchronize_rcu();	/* hcp_io_done() */
+	flush_work(&origin->batch_work);
 	cancel_delayed_work_sync(&origin->cow_work);
 	cancel_delayed_work_sync(&origin->store_work);
 }

@@ -56,6 +56,7 @@ struct hcp_origin {
 	struct delayed_work cow_work;
 	struct mutex cow_lock;		/* held while one stolen write is looked at */
 	unsigned long short_since;	/* jiffies, 0: memory is not short; cow_work only */
+	unsigned long progress;		/* jiffies: when a copy was last done with */
 
 	/* copies: read, then stored in batches */
 	struct bio_set copy_bios;
@@ -78,9 +79,6 @@ struct hcp_origin {
 
 	struct bio_set discard_bios;
 	atomic_t nr_discards;		/* pieces under way; wait_var_event() */
-
-	struct llist_head recheck;	/* struct hcp_piece: reads that a write overtook */
-	struct work_struct recheck_work;
 };
 
 extern struct mutex hcp_control_lock;	/* creation, removal, listing */

@@ -81,6 +81,7 @@ static void read_fill(struct hcp_request *request, sector_t sector, sector_t end
 {
 	struct bio *bio = request->bio;
 	struct bvec_iter iter, start = bio->bi_iter;
+	u64 byte = sector << SECTOR_SHIFT;	/* of the hot copy */
 	unsigned int unit_offset, offset, done, run;
 	struct bio_vec bv;
 
@@ -95,13 +96,12 @@ static void read_fill(struct hcp_request *request, sector_t sector, sector_t end
 				memset(to + bv.bv_offset + done, 0, run);
 				continue;
 			}
-			unit_offset = hcp_unit_of(sector) - copy->unit;
-			offset = (sector - hcp_unit_sector(hcp_unit_of(sector)))
-				 << SECTOR_SHIFT;
+			unit_offset = (byte >> HCP_UNIT_SHIFT) - copy->unit;
+			offset = byte & (HCP_UNIT_SIZE - 1);
 			run = min(run, HCP_UNIT_SIZE - offset);
 			memcpy(to + bv.bv_offset + done,
 			       hcp_copy_address(copy, unit_offset) + offset, run);
-			sector += run >> SECTOR_SHIFT;
+			byte += run;
 		}
 		kunmap_local(to);
 		flush_dcache_page(bv.bv_page);
@@ -112,20 +112,24 @@ static void read_piece_end(struct bio *bio)
 {
 	struct hcp_piece *piece = container_of(bio, struct hcp_piece, bio);
 	struct hcp_request *request = piece->request;
-	struct hcp_origin *origin = request->snap->origin;
+	struct hcp_snap *snap = request->snap;
+	struct hcp_origin *origin = snap->origin;
 	u64 unit = hcp_unit_of(piece->sector);
+	blk_status_t status;
 
 	/* Pairs with copy_read_done(): what we read may be newer than the hot copy. */
 	smp_rmb();
 	if (piece->optimistic && !bio->bi_status &&
 	    atomic_read(&origin->region_let_go[hcp_region_bucket(unit)]) !=
 		    piece->let_go) {
-		if (llist_add(&piece->done, &origin->recheck))
-			queue_work(origin->wq, &origin->recheck_work);
+		hcp_io_done(&piece->done, &snap->recheck, snap->recheck_wq,
+			    &snap->recheck_work);
 		return;
 	}
-	hcp_request_put(request, bio->bi_status);
+	/* The piece first: with its last request the hot copy may go, pools and all. */
+	status = bio->bi_status;
 	bio_put(bio);
+	hcp_request_put(request, status);
 }
 
 static void read_submit(struct hcp_request *request, sector_t sector, sector_t end,
@@ -175,11 +179,26 @@ void hcp_read(struct hcp_request *request, sector_t sector, sector_t end)
 	}
 }
 
-/* Reads of the origin that a write may have overtaken: they are done again. */
+/* Whether all of it is still where it was read: no write of these units was let go. */
+static bool read_is_good(struct hcp_snap *snap, sector_t sector, sector_t end)
+{
+	struct read_place place;
+
+	for (; sector < end; sector = place.end) {
+		read_look_up(snap, sector, end, &place);
+		if (place.from == READ_COPY)
+			hcp_copy_put(place.copy);
+		if (place.from != READ_ORIGIN)
+			return false;
+	}
+	return true;
+}
+
+/* Reads of the origin that a write may have overtaken: if so, they are done again. */
 void hcp_read_recheck_work(struct work_struct *work)
 {
-	struct hcp_origin *origin = container_of(work, struct hcp_origin, recheck_work);
-	struct llist_node *list = llist_del_all(&origin->recheck);
+	struct hcp_snap *snap = container_of(work, struct hcp_snap, recheck_work);
+	struct llist_node *list = llist_del_all(&snap->recheck);
 	struct hcp_piece *piece, *next;
 
 	llist_for_each_entry_safe(piece, next, list, done) {
@@ -187,7 +206,8 @@ void hcp_read_recheck_work(struct work_struct *work)
 		sector_t sector = piece->sector, end = sector + piece->nr_sectors;
 
 		bio_put(&piece->bio);
-		hcp_read(request, sector, end);
+		if (!read_is_good(snap, sector, end))
+			hcp_read(request, sector, end);
 		hcp_request_put(request, 0);
 	}
 }

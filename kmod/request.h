@@ -22,7 +22,6 @@ struct hcp_request {
 	blk_status_t status;	/* the last error */
 	struct completion *waiter;	/* of a request of our own, on the stack; or NULL */
 	struct list_head node;	/* snap->writing; queue_lock */
-	struct list_head wait;	/* snap->deferred or snap->partial; queue_lock */
 	u64 first, last;	/* units written: [first, last) */
 };
 
@@ -49,7 +48,7 @@ void hcp_read(struct hcp_request *request, sector_t sector, sector_t end);
 void hcp_read_recheck_work(struct work_struct *work);
 
 /* write.c */
-void hcp_write(struct hcp_request *request);
+void hcp_write(struct hcp_snap *snap, struct bio *bio);
 void hcp_write_partial_work(struct work_struct *work);
 void hcp_write_done_work(struct work_struct *work);
 void hcp_write_forget(struct hcp_request *request);

@@ -29,12 +29,14 @@ static int snap_init_io(struct hcp_snap *snap)
 	spin_lock_init(&snap->queue_lock);
 	bio_list_init(&snap->queue);
 	INIT_LIST_HEAD(&snap->writing);
-	INIT_LIST_HEAD(&snap->deferred);
-	INIT_LIST_HEAD(&snap->partial);
+	bio_list_init(&snap->deferred);
+	bio_list_init(&snap->partial);
 	init_llist_head(&snap->written);
 	INIT_WORK(&snap->queue_work, hcp_disk_queue_work);
 	INIT_WORK(&snap->partial_work, hcp_write_partial_work);
 	INIT_WORK(&snap->written_work, hcp_write_done_work);
+	init_llist_head(&snap->recheck);
+	INIT_WORK(&snap->recheck_work, hcp_read_recheck_work);
 
 	err = bioset_init(&snap->piece_bios, HCP_POOL_PIECES,
 			  offsetof(struct hcp_piece, bio), 0);
@@ -46,7 +48,9 @@ static int snap_init_io(struct hcp_snap *snap)
 		return err;
 	snap->merge_page = alloc_page(GFP_KERNEL);
 	snap->wq = alloc_workqueue("hcp%u", WQ_MEM_RECLAIM | WQ_UNBOUND, 0, snap->minor);
-	return snap->merge_page && snap->wq ? 0 : -ENOMEM;
+	snap->recheck_wq = alloc_workqueue("hcp%u_recheck", WQ_MEM_RECLAIM | WQ_UNBOUND, 0,
+					   snap->minor);
+	return snap->merge_page && snap->wq && snap->recheck_wq ? 0 : -ENOMEM;
 }
 
 /*
@@ -82,7 +86,8 @@ struct hcp_snap *hcp_snap_new(struct hcp_origin *origin, const struct hcp_ioc_or
 	snap->minor = err;
 	err = snap_init_io(snap);
 	if (!err)
-		err = hcp_disk_new(snap, bdev_logical_block_size(origin->bdev));
+		err = hcp_disk_new(snap, max(bdev_logical_block_size(origin->bdev),
+					     bdev_logical_block_size(origin->store->bdev)));
 	if (!err)
 		return snap;
 fail:
@@ -117,7 +122,11 @@ void hcp_snap_bury(struct hcp_snap *snap, struct hcp_snap *heir)
 	WRITE_ONCE(snap->dying, true);
 	mutex_unlock(&origin->cow_lock);
 
-	hcp_chain_hand_over(origin, snap, heir);
+	/* What could not be handed over is missing there; ending it all needs no memory. */
+	while (hcp_chain_hand_over(origin, snap, heir)) {
+		hcp_origin_fail(origin, HCP_STATE_FAILED, "no memory to remove a hot copy");
+		heir = NULL;
+	}
 	free_private(snap);
 	hcp_map_destroy(&snap->private);
 	hcp_map_init(&snap->private);
@@ -132,8 +141,12 @@ void hcp_snap_free(struct hcp_snap *snap)
 
 	list_del(&snap->node);
 	hcp_disk_end(snap);
-	if (snap->wq)
+	if (snap->wq) {
+		cancel_work_sync(&snap->written_work);
 		destroy_workqueue(snap->wq);
+	}
+	if (snap->recheck_wq)
+		destroy_workqueue(snap->recheck_wq);
 	if (snap->merge_page)
 		__free_page(snap->merge_page);
 	mempool_exit(&snap->request_pool);
@@ -168,7 +181,7 @@ int hcp_snap_remove(struct hcp_snap *snap, const char **reason)
 	hcp_disk_end(snap);
 	hcp_snap_bury(snap, hcp_snap_is_active(snap) ? hcp_chain_older(origin, snap) : NULL);
 	hcp_chain_swap_out(origin, chain, snap);
-	synchronize_rcu();
+	synchronize_rcu();	/* who walks the old chain, and hcp_io_done() */
 	/* Nobody fills its maps any more, asleep below cow_lock or not. */
 	mutex_lock(&origin->cow_lock);
 	mutex_unlock(&origin->cow_lock);

@@ -49,12 +49,15 @@ struct hcp_snap {
 	struct bio_list queue;		/* @queue_lock: as submitted */
 	struct work_struct queue_work;
 	struct list_head writing;	/* @queue_lock: requests under way, none overlaps */
-	struct list_head deferred;	/* @queue_lock: requests that overlap one */
-	struct list_head partial;	/* @queue_lock: requests of less than whole units */
+	struct bio_list deferred;	/* @queue_lock: overlap one of them */
+	struct bio_list partial;	/* @queue_lock: less than whole units */
 	struct work_struct partial_work;
 	struct page *merge_page;	/* partial_work only */
 	struct llist_head written;	/* struct hcp_piece */
-	struct work_struct written_work;
+	struct work_struct written_work;	/* on origin->wq: @wq waits for it */
+	struct llist_head recheck;	/* struct hcp_piece: reads that a write overtook */
+	struct work_struct recheck_work;	/* on @recheck_wq: the others wait for it */
+	struct workqueue_struct *recheck_wq;
 	atomic_t nr_requests;		/* wait_var_event() */
 };
 

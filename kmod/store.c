@@ -84,6 +84,10 @@ static int store_read_extents(struct hcp_store *store, const struct hcp_ioc_segm
 		run->unit = store->nr_units;
 		store->nr_units += run->nr_units;
 	}
+	if (store->nr_units > INT_MAX) {	/* bitmap_set() counts so far */
+		*reason = "the space for changed blocks is larger than 8 TiB";
+		err = -EFBIG;
+	}
 	if (!store->nr_units) {
 		*reason = "the store has no room for a single block of 4 KiB";
 		err = -ENOSPC;

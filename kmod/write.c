@@ -18,23 +18,32 @@ static bool write_overlaps(const struct hcp_request *a, const struct hcp_request
 	return a->first < b->last && b->first < a->last;
 }
 
-/* Has the request join those under way, or wait for the one it overlaps. */
-static bool write_begin(struct hcp_request *request)
+/*
+ * A request that joins those under way; NULL when it overlaps one, and @bio waits for
+ * that.  What waits holds no request, so that the pool never runs dry of them.
+ */
+static struct hcp_request *write_begin(struct hcp_snap *snap, struct bio *bio)
 {
-	struct hcp_snap *snap = request->snap;
-	struct hcp_request *other;
-	bool free = true;
+	struct hcp_request *request = hcp_request_new(snap, bio), *other;
+	bool overlaps = false;
+
+	request->first = hcp_unit_of(bio->bi_iter.bi_sector);
+	request->last = hcp_unit_behind(bio->bi_iter.bi_sector + bio_sectors(bio));
 
 	spin_lock(&snap->queue_lock);
 	list_for_each_entry(other, &snap->writing, node)
 		if (write_overlaps(request, other))
-			free = false;
-	if (free)
-		list_add_tail(&request->node, &snap->writing);
+			overlaps = true;
+	if (overlaps)
+		bio_list_add(&snap->deferred, bio);
 	else
-		list_add_tail(&request->wait, &snap->deferred);
+		list_add_tail(&request->node, &snap->writing);
 	spin_unlock(&snap->queue_lock);
-	return free;
+
+	if (!overlaps)
+		return request;
+	mempool_free(request, &snap->request_pool);
+	return NULL;
 }
 
 /* The request is done: those that wait for it are tried again. */
@@ -44,7 +53,7 @@ void hcp_write_forget(struct hcp_request *request)
 
 	spin_lock(&snap->queue_lock);
 	list_del_init(&request->node);
-	if (!list_empty(&snap->deferred))
+	if (!bio_list_empty(&snap->deferred))
 		queue_work(snap->wq, &snap->queue_work);
 	spin_unlock(&snap->queue_lock);
 }
@@ -103,8 +112,7 @@ static void write_piece_end(struct bio *bio)
 	struct hcp_piece *piece = container_of(bio, struct hcp_piece, bio);
 	struct hcp_snap *snap = piece->request->snap;
 
-	if (llist_add(&piece->done, &snap->written))
-		queue_work(snap->wq, &snap->written_work);
+	hcp_io_done(&piece->done, &snap->written, snap->origin->wq, &snap->written_work);
 }
 
 void hcp_write_done_work(struct work_struct *work)
@@ -116,14 +124,16 @@ void hcp_write_done_work(struct work_struct *work)
 	llist_for_each_entry_safe(piece, next, list, done) {
 		unsigned int count = hcp_unit_of(piece->nr_sectors);
 		blk_status_t status = piece->bio.bi_status;
+		struct hcp_request *request;
 
 		if (piece->is_new && !status &&
 		    write_enter(snap, hcp_unit_of(piece->sector), count, piece->store_unit))
 			status = BLK_STS_RESOURCE;
 		if (piece->is_new && status)
 			hcp_store_free(snap->origin->store, piece->store_unit, count);
-		hcp_request_put(piece->request, status);
+		request = piece->request;
 		bio_put(&piece->bio);
+		hcp_request_put(request, status);
 	}
 }
 
@@ -252,11 +262,9 @@ static blk_status_t write_merge(struct hcp_request *request, u64 unit, sector_t 
 	return status;
 }
 
-static bool write_is_partial(const struct hcp_request *request)
+static bool write_is_partial(struct bio *bio)
 {
-	sector_t sector = request->bio->bi_iter.bi_sector;
-
-	return (sector | bio_sectors(request->bio)) & (HCP_UNIT_SECTORS - 1);
+	return (bio->bi_iter.bi_sector | bio_sectors(bio)) & (HCP_UNIT_SECTORS - 1);
 }
 
 /* One request of less than whole units: its parts one after the other. */
@@ -284,36 +292,35 @@ void hcp_write_partial_work(struct work_struct *work)
 {
 	struct hcp_snap *snap = container_of(work, struct hcp_snap, partial_work);
 	struct hcp_request *request;
+	struct bio *bio;
 
 	for (;;) {
 		spin_lock(&snap->queue_lock);
-		request = list_first_entry_or_null(&snap->partial, struct hcp_request, wait);
-		if (request)
-			list_del(&request->wait);
+		bio = bio_list_pop(&snap->partial);
 		spin_unlock(&snap->queue_lock);
-		if (!request)
+		if (!bio)
 			return;
-		write_partial(request);
+		request = write_begin(snap, bio);
+		if (request)
+			write_partial(request);
 	}
 }
 
-/* Serves a write; the request is put when all of it is done. */
-void hcp_write(struct hcp_request *request)
+/* Serves a write. */
+void hcp_write(struct hcp_snap *snap, struct bio *bio)
 {
-	struct hcp_snap *snap = request->snap;
-	sector_t sector = request->bio->bi_iter.bi_sector;
+	struct hcp_request *request;
 
-	request->first = hcp_unit_of(sector);
-	request->last = hcp_unit_behind(sector + bio_sectors(request->bio));
-	if (!write_begin(request))
-		return;
-	if (write_is_partial(request)) {
+	if (write_is_partial(bio)) {
 		spin_lock(&snap->queue_lock);
-		list_add_tail(&request->wait, &snap->partial);
+		bio_list_add(&snap->partial, bio);
 		spin_unlock(&snap->queue_lock);
 		queue_work(snap->wq, &snap->partial_work);
 		return;
 	}
+	request = write_begin(snap, bio);
+	if (!request)
+		return;
 	write_units(request, request->first, request->last);
 	hcp_request_put(request, 0);
 }

@@ -4,6 +4,7 @@
  * collected into large sequential writes.  The store need not survive a crash: no
  * flush, no FUA, no metadata.
  */
+#include <linux/delay.h>
 #include <linux/slab.h>
 
 #include "chain.h"
@@ -15,6 +16,9 @@
 #include "store.h"
 #include "unit.h"
 #include "writeback.h"
+
+/* How often a map is tried that has no memory to grow: a second. */
+#define HCP_MAP_TRIES		50
 
 /* How long a small copy waits for company. */
 #define HCP_STORE_DELAY		(HZ / 10)
@@ -87,16 +91,12 @@ static void copy_settled(struct hcp_copy *copy, unsigned int count)
 		hcp_copy_put(copy);
 }
 
-/* Units of @copy that will never have a place in the store. */
-static void copy_lose(struct hcp_origin *origin, struct hcp_copy *copy,
-		      unsigned int offset, unsigned int count)
+/* The hot copies are dead: with a part of @copy, all of it is lost. */
+static void copy_lose(struct hcp_origin *origin, struct hcp_copy *copy)
 {
-	u64 unit = copy->unit + offset;
-
-	spin_lock(hcp_region_lock(origin, unit));
-	if (copy->snap)
-		hcp_map_mark(&copy->snap->preserved, unit, count, copy, HCP_EXTENT_LOST);
-	spin_unlock(hcp_region_lock(origin, unit));
+	spin_lock(hcp_region_lock(origin, copy->unit));
+	hcp_copy_lose(copy);
+	spin_unlock(hcp_region_lock(origin, copy->unit));
 }
 
 /*
@@ -142,8 +142,7 @@ static void batch_end(struct bio *bio)
 	struct hcp_batch *batch = container_of(bio, struct hcp_batch, bio);
 	struct hcp_origin *origin = batch->origin;
 
-	if (llist_add(&batch->done, &origin->batch_done))
-		queue_work(origin->wq, &origin->batch_work);
+	hcp_io_done(&batch->done, &origin->batch_done, origin->wq, &origin->batch_work);
 }
 
 /* What is ready will not be stored: the hot copies are gone or dead. */
@@ -154,7 +153,8 @@ static void drop_ready(struct hcp_origin *origin)
 	for (;;) {
 		spin_lock(&origin->ready_lock);
 		copy = list_first_entry_or_null(&origin->ready, struct hcp_copy, ready);
-		if (!copy) {
+		/* It was ready before there could be a new hot copy: see the order. */
+		if (!copy || !hcp_chain_is_idle(origin)) {
 			spin_unlock(&origin->ready_lock);
 			return;
 		}
@@ -163,7 +163,7 @@ static void drop_ready(struct hcp_origin *origin)
 		origin->ready_units -= copy->dropped;
 		spin_unlock(&origin->ready_lock);
 
-		copy_lose(origin, copy, copy->assigned, copy->dropped);
+		copy_lose(origin, copy);
 		copy->assigned = copy->count;
 		/* Parts of it may be in a batch: batch_work counts both. */
 		if (llist_add(&copy->done, &origin->dropped))
@@ -200,10 +200,11 @@ void hcp_writeback_store_work(struct work_struct *work)
 	while ((due = store_due(origin))) {
 		if (hcp_chain_is_idle(origin)) {
 			drop_ready(origin);
-			break;
+			continue;
 		}
-		for (i = 0; i < HCP_BATCHES && test_bit(i, &origin->batch_busy); i++)
-			;
+		for (i = 0; i < HCP_BATCHES; i++)
+			if (!test_and_set_bit_lock(i, &origin->batch_busy))
+				break;
 		if (i == HCP_BATCHES)
 			return;		/* batch_work comes back here */
 		batch = origin->batch[i];
@@ -212,10 +213,10 @@ void hcp_writeback_store_work(struct work_struct *work)
 		if (batch->store_unit == HCP_STORE_FULL) {
 			hcp_origin_fail(origin, HCP_STATE_OVERFLOW,
 					"the space for changed blocks is full");
+			clear_bit_unlock(i, &origin->batch_busy);
 			drop_ready(origin);
-			break;
+			continue;
 		}
-		set_bit(i, &origin->batch_busy);
 		batch->nr_units = got;
 		batch->nr_parts = 0;
 		hcp_bio_init(&batch->bio, origin->store->bdev, batch->vec, HCP_COPY_UNITS,
@@ -239,7 +240,7 @@ static int part_stored(struct hcp_origin *origin, struct hcp_copy *copy,
 		       unsigned int offset, unsigned int count, u64 store)
 {
 	spinlock_t *lock = hcp_region_lock(origin, copy->unit);
-	unsigned int done, run;
+	unsigned int done, run, tries = 0;
 	int err;
 
 	for (done = 0; done < count; done += run) {
@@ -266,12 +267,15 @@ static int part_stored(struct hcp_origin *origin, struct hcp_copy *copy,
 		mutex_lock(&origin->cow_lock);
 		snap = READ_ONCE(copy->snap);
 		err = snap ? hcp_map_reserve(&snap->preserved, lock, hcp_region_index(unit),
-					     HCP_MAP_ROOM, GFP_NOIO | __GFP_NOWARN) : 0;
+					     HCP_MAP_ROOM,
+					     GFP_NOIO | __GFP_NOWARN | __GFP_NORETRY) : 0;
 		mutex_unlock(&origin->cow_lock);
-		if (err) {
+		if (err && ++tries > HCP_MAP_TRIES) {
 			hcp_store_free(origin->store, store + done, count - done);
 			return err;
 		}
+		if (err)
+			msleep(20);
 		run = 0;
 	}
 	return 0;
@@ -291,17 +295,17 @@ static void batch_settle(struct hcp_origin *origin, struct hcp_batch *batch)
 
 		if (failed) {
 			hcp_store_free(origin->store, store, part->count);
-			copy_lose(origin, part->copy, part->offset, part->count);
+			copy_lose(origin, part->copy);
 		} else if (part_stored(origin, part->copy, part->offset, part->count,
 				       store)) {
 			hcp_origin_fail(origin, HCP_STATE_FAILED, "no memory for the map");
-			copy_lose(origin, part->copy, part->offset, part->count);
+			copy_lose(origin, part->copy);
 		}
 		store += part->count;
 		copy_settled(part->copy, part->count);
 	}
 	bio_uninit(&batch->bio);
-	clear_bit(batch->index, &origin->batch_busy);
+	clear_bit_unlock(batch->index, &origin->batch_busy);
 }
 
 void hcp_writeback_batch_work(struct work_struct *work)

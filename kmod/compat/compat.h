@@ -32,11 +32,20 @@ typedef void hcp_submit_t;
 #define BIO_MAX_VECS	BIO_MAX_PAGES
 #endif
 
-#ifdef REQ_POLLED	/* 6ce913fe3eee ("block: rename REQ_HIPRI to REQ_POLLED"), 5.16 */
-#define HCP_REQ_POLLED	REQ_POLLED
+/*
+ * From now on the bio completes by interrupt.  bio_clear_polled() also keeps it out of
+ * a cache that must not be used from there.  6ce913fe3eee, 5.16; REQ_HIPRI before.
+ */
+static inline void hcp_bio_clear_polled(struct bio *bio)
+{
+#if defined(HCP_HAVE_BIO_CLEAR_POLLED)
+	bio_clear_polled(bio);
+#elif defined(REQ_POLLED)
+	bio->bi_opf &= ~REQ_POLLED;
 #else
-#define HCP_REQ_POLLED	REQ_HIPRI
+	bio->bi_opf &= ~REQ_HIPRI;
 #endif
+}
 
 /* 342a72a33407 ("block: Introduce the type blk_opf_t"), 6.0 */
 #ifndef HCP_HAVE_BLK_OPF_T

@@ -16,10 +16,18 @@ static inline void hcp_disk_set_limits(struct request_queue *queue,
 {
 	blk_queue_logical_block_size(queue, limits->logical_block_size);
 	blk_queue_physical_block_size(queue, limits->physical_block_size);
-	blk_queue_flag_set(QUEUE_FLAG_NONROT, queue);
-	blk_queue_flag_clear(QUEUE_FLAG_ADD_RANDOM, queue);
 }
 #endif
+
+/* 1a02f3a73f8c ("block: move the stable_writes flag to queue_limits"), 6.11, and its kin */
+static inline void hcp_disk_set_flags(struct request_queue *queue)
+{
+#ifndef BLK_FEAT_STABLE_WRITES
+	blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, queue);
+	blk_queue_flag_set(QUEUE_FLAG_NONROT, queue);
+	blk_queue_flag_clear(QUEUE_FLAG_ADD_RANDOM, queue);
+#endif
+}
 
 /* An ERR_PTR.  The disk has no partitions and is not added yet. */
 static inline struct gendisk *hcp_disk_alloc(const struct hcp_disk_limits *limits)
@@ -31,6 +39,10 @@ static inline struct gendisk *hcp_disk_alloc(const struct hcp_disk_limits *limit
 	struct queue_limits lim = {
 		.logical_block_size = limits->logical_block_size,
 		.physical_block_size = limits->physical_block_size,
+#ifdef BLK_FEAT_STABLE_WRITES
+		/* What is written goes on by reference, to a RAID 5 perhaps. */
+		.features = BLK_FEAT_STABLE_WRITES,
+#endif
 	};
 
 	disk = blk_alloc_disk(&lim, NUMA_NO_NODE);
@@ -55,6 +67,7 @@ static inline struct gendisk *hcp_disk_alloc(const struct hcp_disk_limits *limit
 	disk->queue = queue;
 	hcp_disk_set_limits(queue, limits);
 #endif
+	hcp_disk_set_flags(disk->queue);
 	disk->minors = 1;
 /* 46e7eac647b3 ("block: rename GENHD_FL_NO_PART_SCAN to GENHD_FL_NO_PART"), 5.17 */
 #ifdef HCP_HAVE_GENHD_NO_PART

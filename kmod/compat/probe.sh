@@ -17,7 +17,7 @@ cp "$here"/probes/*.c "$work/"
 for source in "$work"/*.c; do
 	echo "obj-m += $(basename "$source" .c).o" >>"$work/Makefile"
 done
-echo "ccflags-y += -Werror=implicit-function-declaration -Werror=incompatible-pointer-types -Werror=int-conversion" \
+echo "ccflags-y += -Wno-error -Werror=implicit-function-declaration -Werror=incompatible-pointer-types -Werror=int-conversion" \
 	>>"$work/Makefile"
 
 # -k: most probes are meant to fail on some kernel.

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
+import traceback
 from collections.abc import Iterator
 from typing import Callable
 
@@ -41,14 +43,26 @@ class Worker:
 
     def __init__(self, task: Callable[[Beat], None]) -> None:
         self.beat = Beat()
-        self._process = _FORK.Process(target=task, args=(self.beat,))
+        self._task = task
+        self._complaint = os.memfd_create("complaint")
+        self._process = _FORK.Process(target=self._run)
         self._process.start()
+
+    def _run(self) -> None:
+        try:
+            self._task(self.beat)
+        except BaseException:
+            os.write(self._complaint, traceback.format_exc().encode())
+            os._exit(1)
+
+    def _trouble(self, what: str) -> str:
+        return f"{what}\n{os.pread(self._complaint, 1 << 20, 0).decode()}"
 
     def wait_rounds(self, more: int, patience: float = PATIENCE) -> None:
         """Until so many rounds more have been ended."""
         goal = self.beat.rounds + more
         done = eventually(lambda: self.beat.rounds > goal or not self._process.is_alive(), patience)
-        assert self._process.is_alive(), "the worker ended early; its traceback is in the captured output"
+        assert self._process.is_alive(), self._trouble("the worker ended early")
         assert done, f"the worker hangs in round {self.beat.rounds}, {goal} were wanted"
 
     def finish(self) -> None:
@@ -57,7 +71,7 @@ class Worker:
         self._process.join(PATIENCE)
         status = self._process.exitcode
         self.kill()
-        assert status == 0, f"the worker ended with {status}; its traceback is in the captured output"
+        assert status == 0, self._trouble(f"the worker ended with {status}")
 
     def kill(self) -> None:
         """At once, whatever it does."""

@@ -89,7 +89,7 @@ class Writer:
         raise AssertionError("more records than times are kept for")
 
     def check(self, path: Path, instant: int) -> None:
-        """This copy of the file is of this instant: nothing acknowledged is missing, nothing later is there."""
+        """A copy of the file is of this instant: nothing acknowledged is missing, nothing later is there."""
         found = list(numbers_in(path, self.size))
         last = max(number or 0 for number in found)
         acknowledged, begun = self._range_at(instant)

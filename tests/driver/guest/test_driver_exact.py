@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import random
 from contextlib import ExitStack
@@ -12,15 +13,13 @@ import pytest
 
 from tests.driver.guest.background import Beat, background
 from tests.driver.guest.direct import Direct
-from tests.driver.guest.disks import MIB, ODD, SIZE, file_ranges, filesystem, partitions
+from tests.driver.guest.disks import MIB, ODD, ROOMY, SIZE, file_ranges, filesystem, partitions
 from tests.driver.guest.hotcopies import hot_copy, info, take_bare
 from tests.driver.guest.racing import reader
 from tests.driver.guest.truth import Truth
 from tests.driver.guest.workload import BLKDISCARD, BLKZEROOUT, Changes, range_ioctl
 
 ROUNDS = 40
-# MiB: more than the rest of the device, so that whatever is changed finds room.
-STORE = {"ext4": 56, "xfs": 160}
 
 
 @pytest.mark.parametrize(
@@ -34,12 +33,12 @@ STORE = {"ext4": 56, "xfs": 160}
 )
 def test_exact_while_everything_changes(kind: str, first: int, mount: str) -> None:
     """Truth is what the device held while it was frozen; writers change it, readers race them, all is compared."""
-    with partitions(SIZE[kind], first=first) as (node,), filesystem(kind, node, mount=mount) as fs:
+    with partitions(SIZE, first=first) as (node,), filesystem(kind, node, mount=mount) as fs:
         changes = [Changes(fs.path / name, seed) for seed, name in enumerate("ab")]
         for change in changes:
             change.populate()
         # The store has room for all the rest of the device.
-        with hot_copy(node, "--store-size", f"{STORE[kind]}M"):
+        with hot_copy(node, *ROOMY):
             for change in changes:
                 change.every()
             with fs.frozen():
@@ -63,13 +62,13 @@ def test_reads_at_the_moment_of_the_write() -> None:
     """Each round is a new hot copy, every block of which is read while it is written for the first time."""
     size, step = 8 * MIB, 64 << 10
     place = RawValue("Q", 0)
-    with partitions(SIZE["ext4"]) as (node,), filesystem("ext4", node) as fs, ExitStack() as kept:
+    with partitions(SIZE) as (node,), filesystem("ext4", node) as fs, ExitStack() as kept:
         path = fs.path / "file"
         path.write_bytes(bytes(size))
         fs.sync()
         offsets = [at for first, behind in file_ranges(path) for at in range(first, behind, step)]
         assert len(offsets) == size // step
-        kept.enter_context(hot_copy(node, "--store-size", "64M"))
+        kept.enter_context(hot_copy(node, *ROOMY))
         for generation in range(4):
             copy = take_bare(node)
 
@@ -93,13 +92,37 @@ def test_reads_at_the_moment_of_the_write() -> None:
                 assert third.read(at, step) == bytes([1]) * step
 
 
+def test_writes_that_must_not_wait() -> None:
+    """A write with RWF_NOWAIT is refused or done, and the hot copy is right either way."""
+    size, step = 4 * MIB, 32 << 10
+    with partitions(SIZE) as (node,), filesystem("ext4", node) as fs:
+        path = fs.path / "file"
+        path.write_bytes(bytes(size))
+        fs.sync()
+        place = file_ranges(path)[0][0]
+        data = mmap.mmap(-1, step)
+        data[:] = bytes([1]) * step
+        with hot_copy(node) as copy, Direct(node, os.O_RDWR) as device, Direct(copy) as shown:
+            for offset in range(place, place + size, step):
+                try:
+                    assert os.pwritev(device.fd, [data], offset, os.RWF_NOWAIT) == step
+                except BlockingIOError:
+                    assert device.read(offset, step) == bytes(step)
+                    device.write(offset, bytes(data))
+                assert shown.read(offset, step) == bytes(step)
+                # The second time there is nothing to wait for.
+                assert os.pwritev(device.fd, [data], offset, os.RWF_NOWAIT) == step
+                assert device.read(offset, step) == bytes(data)
+            assert info(copy).preserved_bytes >= size
+
+
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
 def test_operations_on_the_raw_device(kind: str) -> None:
     """Blocks of files are written, zeroed and discarded through the device node beneath the file system."""
-    with partitions(SIZE[kind], first=ODD) as (node,), filesystem(kind, node) as fs:
+    with partitions(SIZE, first=ODD) as (node,), filesystem(kind, node) as fs:
         change = Changes(fs.path / "a", 3)
         change.populate()
-        with hot_copy(node, "--store-size", "64M"):
+        with hot_copy(node, *ROOMY):
             with fs.frozen():
                 truth = Truth.of(node)
                 copy = take_bare(node)

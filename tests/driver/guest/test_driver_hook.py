@@ -12,8 +12,8 @@ import pytest
 
 from tests.driver.guest.background import background
 from tests.driver.guest.commands import run
-from tests.driver.guest.disks import SIZE, filesystem, partitions
-from tests.driver.guest.hotcopies import hot_copy, info, take_bare
+from tests.driver.guest.disks import ROOMY, SIZE, filesystem, partitions
+from tests.driver.guest.hotcopies import attempt, copies, hot_copy, info, take_bare
 from tests.driver.guest.truth import Truth
 from tests.driver.guest.workload import Changes
 
@@ -46,10 +46,10 @@ def traced(tracer: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("tracer", ["function", "function_graph", "kprobe"])
 def test_exact_while_the_hooked_function_is_traced(tracer: str) -> None:
-    with partitions(SIZE["ext4"]) as (node,), filesystem("ext4", node) as fs:
+    with partitions(SIZE) as (node,), filesystem("ext4", node) as fs:
         change = Changes(fs.path / "a", 1)
         change.populate()
-        with hot_copy(node, "--store-size", "50M"):
+        with hot_copy(node, *ROOMY):
             with fs.frozen():
                 truth = Truth.of(node)
                 copy = take_bare(node)
@@ -67,7 +67,7 @@ def test_exact_while_the_hooked_function_is_traced(tracer: str) -> None:
 
 @pytest.mark.quick
 def test_function_tracing_cannot_be_switched_off_beneath_a_hot_copy() -> None:
-    with partitions(SIZE["ext4"]) as (node,), filesystem("ext4", node) as fs:
+    with partitions(SIZE) as (node,), filesystem("ext4", node) as fs:
         path = fs.path / "file"
         path.write_bytes(bytes(1 << 20))
         fs.sync()
@@ -86,9 +86,7 @@ def test_function_tracing_cannot_be_switched_off_beneath_a_hot_copy() -> None:
 
 def test_a_hot_copy_without_function_tracing_is_refused() -> None:
     """With the hook refused, nothing is made and nothing left."""
-    from tests.driver.guest.hotcopies import attempt, copies
-
-    with partitions(SIZE["ext4"]) as (node,), filesystem("ext4", node) as fs:
+    with partitions(SIZE) as (node,), filesystem("ext4", node) as fs:
         SYSCTL.write_text("0", encoding="ascii")
         try:
             status, text = attempt("--skip-mount", node)

@@ -11,10 +11,11 @@ import os
 import random
 import signal
 from collections.abc import Iterator
+from typing import Callable
 
 import pytest
 
-from hotcopy import abi
+from hotcopy import abi, fiemap
 from tests.driver.guest.commands import run
 from tests.driver.guest.disks import MIB, SIZE, Filesystem, filesystem, partitions
 from tests.driver.guest.hotcopies import copies, hot_copy
@@ -35,7 +36,7 @@ def control() -> Iterator[int]:
 def failure(fd: int, request: int, argument: ctypes.Structure | bytearray) -> int:
     """The errno with which a call must fail."""
     with pytest.raises(OSError) as caught:
-        fcntl.ioctl(fd, request, argument)  # type: ignore[call-overload, unused-ignore]
+        fcntl.ioctl(fd, request, argument)
     assert caught.value.errno is not None
     return caught.value.errno
 
@@ -51,8 +52,8 @@ def headed(request: int, size: int | None = None, version: int = abi.ABI_VERSION
     """An argument of zeros with its head filled in."""
     layout = ARGUMENTS[request]
     argument = layout()
-    argument.size = ctypes.sizeof(layout) if size is None else size  # type: ignore[attr-defined]
-    argument.abi = version  # type: ignore[attr-defined]
+    argument.size = ctypes.sizeof(layout) if size is None else size
+    argument.abi = version
     return argument
 
 
@@ -75,7 +76,7 @@ def test_the_head_of_every_argument_is_checked() -> None:
         assert failure(fd, abi.IOC_CREATE, headed(abi.IOC_CREATE)) == errno.EINVAL  # no origin
         assert failure(fd, abi.IOC_CREATE + 40, headed(abi.IOC_CREATE)) == errno.ENOTTY
         reserved = headed(abi.IOC_REMOVE)
-        reserved.reserved = 1  # type: ignore[attr-defined]
+        reserved.reserved = 1
         assert failure(fd, abi.IOC_REMOVE, reserved) == errno.EINVAL
 
 
@@ -133,8 +134,6 @@ class Attempt:
 
 def fs_ranges(fd: int) -> list[tuple[int, int]]:
     """Where an open file's blocks are."""
-    from hotcopy import fiemap
-
     return [(extent.physical, extent.physical + extent.length) for extent in fiemap.extents_of(fd)]
 
 
@@ -155,8 +154,8 @@ def attempted(fs: Filesystem) -> Iterator[Attempt]:
 
 def test_a_bad_create_leaves_nothing() -> None:
     closed = 999
-    with partitions(SIZE["ext4"]) as (node,), filesystem("ext4", node) as fs, control() as fd:
-        spoilt = {
+    with partitions(SIZE) as (node,), filesystem("ext4", node) as fs, control() as fd:
+        spoilt: dict[str, tuple[Callable[[Attempt], None], int]] = {
             "origin fd": (lambda a: setattr(a.origin[0], "bdev_fd", closed), errno.EBADF),
             "origin is a directory": (lambda a: setattr(a.origin[0], "bdev_fd", a.root), errno.ENOTBLK),
             "origin flags": (lambda a: setattr(a.origin[0], "flags", 1 << 7), errno.EINVAL),
@@ -207,8 +206,8 @@ def test_a_bad_create_leaves_nothing() -> None:
         with pytest.raises(OSError):  # the blocks are the driver's now
             os.truncate(fs.path / "store", 0)
         removal = headed(abi.IOC_REMOVE)
-        removal.minor = 1  # type: ignore[attr-defined]
-        fcntl.ioctl(fd, abi.IOC_REMOVE, removal)  # type: ignore[call-overload, unused-ignore]
+        removal.minor = 1
+        fcntl.ioctl(fd, abi.IOC_REMOVE, removal)
         assert copies() == ()
         os.truncate(fs.path / "store", 0)
 
@@ -216,7 +215,7 @@ def test_a_bad_create_leaves_nothing() -> None:
 def test_garbage_gives_errors_only() -> None:
     """Random calls while there is a hot copy; it stays, and works."""
     source = random.Random(1)
-    with partitions(SIZE["ext4"]) as (node,), filesystem("ext4", node) as fs, hot_copy(node) as copy, control() as fd:
+    with partitions(SIZE) as (node,), filesystem("ext4", node) as fs, hot_copy(node) as copy, control() as fd:
         for number in range(600):
             request = source.choice([*ARGUMENTS, abi.IOC_VERSION])
             layout = ARGUMENTS.get(request, abi.IocVersion)
@@ -241,7 +240,7 @@ def test_garbage_gives_errors_only() -> None:
 
 def test_a_killed_caller_leaves_the_origin_thawed() -> None:
     """SIGKILL while hcp is at work; the driver finishes or takes back, and nothing stays frozen."""
-    with partitions(SIZE["ext4"]) as (node,), filesystem("ext4", node) as fs, control():
+    with partitions(SIZE) as (node,), filesystem("ext4", node) as fs, control():
         for number in range(4):
             child = os.fork()
             if child == 0:

@@ -27,7 +27,7 @@ def overwrite(path: Path, value: int, size: int) -> None:
 @pytest.mark.kernel_log(allow=r"I/O error, dev hcp\d|Buffer I/O error on dev hcp\d")
 def test_full_store_ends_the_hot_copy_only(kind: str) -> None:
     size = 16 * MIB
-    with partitions(SIZE[kind]) as (node,), filesystem(kind, node) as fs:
+    with partitions(SIZE) as (node,), filesystem(kind, node) as fs:
         path = fs.path / "file"
         path.write_bytes(bytes([1]) * size)
         fs.sync()
@@ -81,13 +81,30 @@ def overwrite_some(path: Path, value: int) -> None:
     overwrite(path, value, MIB)
 
 
-@pytest.mark.kernel_log(allow=r"I/O error, dev hcp\d|Buffer I/O error on dev hcp\d")
-def test_writes_to_the_hot_copy_overflow_it_too() -> None:
-    with partitions(SIZE["ext4"]) as (node,), filesystem("ext4", node) as fs:
-        (fs.path / "file").write_bytes(b"origin")
+def write_much(device: Direct, start: int) -> None:
+    """More than the store has room for."""
+    for offset in range(start, start + 12 * MIB, MIB):
+        device.write(offset, bytes([7]) * MIB)
+
+
+@pytest.mark.kernel_log(allow=r"I/O error, dev hcp\d|critical space allocation error, dev hcp\d")
+def test_writes_to_a_hot_copy_without_room_fail_alone() -> None:
+    """They fail, the hot copy lives; it is the origin's next change that it cannot survive."""
+    with partitions(SIZE) as (node,), filesystem("ext4", node) as fs:
+        path = fs.path / "file"
+        path.write_bytes(bytes([1]) * MIB)
+        fs.sync()
+        place = file_ranges(path)[0][0]
         copy = take_bare(node, "--store-size", "8M")
-        with Direct(copy, os.O_RDWR) as device, pytest.raises(OSError) as caught:
-            for offset in range(0, 32 * MIB, MIB):
-                device.write(offset, bytes([7]) * MIB)
-        assert caught.value.errno in (errno.EIO, errno.ENOSPC)
-        assert (fs.path / "file").read_bytes() == b"origin"
+        with Direct(copy, os.O_RDWR) as device:
+            with pytest.raises(OSError) as caught:
+                write_much(device, SIZE // 2)
+            assert caught.value.errno == errno.ENOSPC
+            assert info(copy).state == "active"
+            assert device.read(SIZE // 2, MIB) == bytes([7]) * MIB
+            assert device.read(place, MIB) == bytes([1]) * MIB
+            device.write(SIZE // 2, bytes([8]) * MIB)  # in place, that needs no room
+            assert device.read(SIZE // 2, MIB) == bytes([8]) * MIB
+        overwrite(path, 2, MIB)
+        assert info(copy).state == "overflow"
+        assert path.read_bytes() == bytes([2]) * MIB

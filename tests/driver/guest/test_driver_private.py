@@ -12,7 +12,7 @@ import pytest
 from tests.driver.guest.background import Beat, background
 from tests.driver.guest.commands import run
 from tests.driver.guest.direct import Direct, size_of
-from tests.driver.guest.disks import MIB, ODD, SIZE, check_filesystem, file_ranges, filesystem, partitions
+from tests.driver.guest.disks import MIB, ODD, ROOMY, SIZE, check_filesystem, file_ranges, filesystem, partitions
 from tests.driver.guest.hotcopies import hot_copy, info, take_bare
 from tests.driver.guest.truth import Truth
 from tests.driver.guest.workload import BLKZEROOUT, Changes, noise, range_ioctl
@@ -23,10 +23,10 @@ STRIPE = 3 * 512  # each writer's own sectors, so that neighbours share units
 
 @pytest.mark.parametrize("kind", [pytest.param("ext4", marks=pytest.mark.quick), "xfs"])
 def test_neither_sees_the_writes_of_the_other(kind: str) -> None:
-    with partitions(SIZE[kind]) as (node,), filesystem(kind, node) as fs:
+    with partitions(SIZE) as (node,), filesystem(kind, node) as fs:
         change = Changes(fs.path / "a", 1)
         change.populate()
-        with hot_copy(node, "--store-size", "50M"):
+        with hot_copy(node, *ROOMY):
             with fs.frozen():
                 truth = Truth.of(node)
                 copy, other = take_bare(node), take_bare(node)
@@ -44,7 +44,9 @@ def test_neither_sees_the_writes_of_the_other(kind: str) -> None:
             # The origin's own files are as they were: the writes above went elsewhere.
             for path in sorted(fs.path.glob("a/file-*")):
                 for first, behind in file_ranges(path):
-                    assert now.part(first, min(MIB, behind - first)) == truth.part(first, min(MIB, behind - first)), path
+                    assert now.part(first, min(MIB, behind - first)) == truth.part(first, min(MIB, behind - first)), (
+                        path
+                    )
             with Direct(copy) as shown:
                 private = [shown.read(at, MIB) for at in range(0, size_of(copy), 8 * MIB)]
             change.every()
@@ -79,10 +81,10 @@ def sector_writer(node: str, lane: int, lanes: int, area: int, seed: int) -> Cal
 @pytest.mark.parametrize("first", [2048, ODD])
 def test_single_sectors_written_side_by_side(first: int) -> None:
     """Several writers share every 4 KiB unit of the hot copy, while its origin is being changed."""
-    with partitions(SIZE["ext4"], first=first) as (node,), filesystem("ext4", node) as fs:
+    with partitions(SIZE, first=first) as (node,), filesystem("ext4", node) as fs:
         change = Changes(fs.path / "a", 1)
         change.populate()
-        with hot_copy(node, "--store-size", "40M") as copy:
+        with hot_copy(node, *ROOMY) as copy:
             writers = [sector_writer(copy, lane, 4, AREA, lane) for lane in range(4)]
             with background(change, *writers) as workers:
                 for worker in workers[1:]:
@@ -93,10 +95,10 @@ def test_single_sectors_written_side_by_side(first: int) -> None:
 def test_a_model_of_every_write() -> None:
     """Writes of any sector length at any sector over one another, direct and cached, against a model in memory."""
     area = 2 * MIB
-    with partitions(SIZE["ext4"]) as (node,), filesystem("ext4", node) as fs:
+    with partitions(SIZE) as (node,), filesystem("ext4", node) as fs:
         change = Changes(fs.path / "a", 1)
         change.populate()
-        with hot_copy(node, "--store-size", "40M") as copy, background(change):
+        with hot_copy(node, *ROOMY) as copy, background(change):
             source = random.Random(1)
             pool = noise(source, area)
             with Direct(copy, os.O_RDWR) as device:
@@ -122,9 +124,9 @@ def test_a_model_of_every_write() -> None:
 
 
 def test_a_file_system_of_1_kib_blocks_in_a_hot_copy() -> None:
-    with partitions(SIZE["ext4"]) as (node,), filesystem("ext4", node) as fs:
+    with partitions(SIZE) as (node,), filesystem("ext4", node) as fs:
         (fs.path / "file").write_bytes(b"origin" * 1000)
-        with hot_copy(node, "--store-size", "50M") as copy:
+        with hot_copy(node, *ROOMY) as copy:
             run("mkfs.ext4", "-q", "-F", "-b", "1024", copy, "32M")
             run("mkdir", "-p", "/run/copy")
             run("mount", copy, "/run/copy")
@@ -141,7 +143,7 @@ def test_a_file_system_of_1_kib_blocks_in_a_hot_copy() -> None:
 
 
 def test_a_read_only_hot_copy_takes_no_writes() -> None:
-    with partitions(SIZE["ext4"]) as (node,), filesystem("ext4", node), hot_copy(node, "-o") as copy:
+    with partitions(SIZE) as (node,), filesystem("ext4", node), hot_copy(node, "-o") as copy:
         assert info(copy).read_only
         fd = os.open(copy, os.O_RDWR)  # the kernel lets it be opened
         try:

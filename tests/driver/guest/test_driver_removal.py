@@ -12,7 +12,7 @@ import pytest
 from tests.driver.guest.background import background
 from tests.driver.guest.commands import eventually, fails, run
 from tests.driver.guest.direct import Direct
-from tests.driver.guest.disks import MIB, SIZE, filesystem, partitions
+from tests.driver.guest.disks import MIB, ROOMY, SIZE, filesystem, partitions
 from tests.driver.guest.hotcopies import attempt, copies, hot_copy, info, remove, take_bare
 from tests.driver.guest.records import Writer
 from tests.driver.guest.truth import Truth
@@ -29,10 +29,10 @@ def is_loaded() -> bool:
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
 def test_origin_remounted_read_only(kind: str) -> None:
-    with partitions(SIZE[kind]) as (node,), filesystem(kind, node) as fs:
+    with partitions(SIZE) as (node,), filesystem(kind, node) as fs:
         change = Changes(fs.path / "a", 1)
         change.populate()
-        take_bare(node, "--store-size", "40M")
+        take_bare(node, *ROOMY)
         with fs.frozen():
             truth = Truth.of(node)
             copy = take_bare(node)
@@ -51,14 +51,14 @@ def test_origin_remounted_read_only(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", [pytest.param("ext4", marks=pytest.mark.quick), "xfs"])
 def test_removal_and_unload_under_load(kind: str) -> None:
-    with partitions(SIZE[kind]) as (node,), filesystem(kind, node) as fs:
+    with partitions(SIZE) as (node,), filesystem(kind, node) as fs:
         writers = [Changes(fs.path / name, seed) for seed, name in enumerate("ab")]
         for writer in writers:
             writer.populate()
         records = Writer(fs.path / "records", 4096, direct=True)
         with background(*writers, records) as workers:
-            for _ in range(4):
-                copy = take_bare(node, "--store-size", "40M")
+            for _ in range(3):
+                copy = take_bare(node, *ROOMY)
                 with Direct(copy) as shown:
                     fails("rmmod", MODULE)
                     assert attempt("-r", copy)[0] == 1  # its device is open
@@ -74,19 +74,18 @@ def test_removal_and_unload_under_load(kind: str) -> None:
 @pytest.mark.timeout(180)
 def test_memory_is_as_it_was() -> None:
     """Many hot copies under load, twice: what the first time leaves in caches, the second time does not add to."""
-    with partitions(SIZE["ext4"]) as (node,), filesystem("ext4", node) as fs:
+    with partitions(SIZE) as (node,), filesystem("ext4", node) as fs:
         change = Changes(fs.path / "a", 1)
         change.populate()
 
         def rounds(number: int) -> None:
             with background(change) as (worker,):
                 for _ in range(number):
-                    nodes = [take_bare(node) for _ in range(2)]
+                    copy = take_bare(node, *ROOMY)
                     worker.wait_rounds(2)
-                    for copy in nodes:
-                        remove(copy)
+                    remove(copy)
 
-        rounds(5)
+        rounds(4)
         run("rmmod", MODULE)
         before = quiet_memory()
         rounds(15)
@@ -115,7 +114,7 @@ def quiet_memory() -> dict[str, int]:
 
 @pytest.mark.quick
 def test_the_driver_cannot_be_unloaded_while_it_is_needed() -> None:
-    with partitions(SIZE["ext4"]) as (node,), filesystem("ext4", node):
+    with partitions(SIZE) as (node,), filesystem("ext4", node):
         with hot_copy(node) as copy:
             fails("rmmod", MODULE)
             assert info(copy).state == "active"
