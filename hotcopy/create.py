@@ -131,7 +131,7 @@ def _snapshot(plan: _Plan, driver: Driver, out: Output, check: Check) -> Created
             raise
         finally:
             if made is not None:
-                os.close(made.file_fd)
+                made.close()
 
 
 def _report(copy: HotCopy, created: Created, out: Output) -> None:

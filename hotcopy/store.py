@@ -7,9 +7,12 @@ so fsck of the hot copy is clean; it is handed over read-only, so the origin can
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
+import fcntl
 import os
+import signal
 import stat
 import struct
 import time
@@ -72,6 +75,12 @@ class Store:
         """Bytes."""
         return sum(extent.length for extent in self.extents)
 
+    def close(self) -> None:
+        """Gives up the file and its lease, which would outlive us with the driver's reference to it."""
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(self.file_fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        os.close(self.file_fd)
+
 
 def plan_size(space: Space, origin_bytes: int, wanted: int | None, where: str) -> int:
     """How large the store is made, in bytes: as wanted, or a quarter of what is usable. HcpError when it cannot be."""
@@ -124,6 +133,15 @@ def _refuse_realtime(fd: int) -> None:
         libc.ioctl(fd, _FS_IOC_FSSETXATTR, buffer)
 
 
+def _lease(fd: int) -> None:
+    """Keeps everybody from opening the file for writing until it is closed: no defragmenter moves it. OSError.
+
+    The driver marks it S_SWAPFILE, which is for good; the lease spans the time from FIEMAP to then.
+    """
+    fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)  # the default, SIGIO, would end us
+    fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+
+
 def _mapped(fd: int, size: int) -> tuple[fiemap.Extent, ...]:
     extents = fiemap.extents_of(fd)
     if sum(extent.length for extent in extents) < size:
@@ -158,20 +176,25 @@ def _reserve(directory: int, name: str, size: int) -> Store:
         libc.fallocate_keep_size(writable, size)
         os.fsync(writable)
         os.fsync(directory)
-        extents = _mapped(writable, size)
         read_only = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
-        return Store(read_only, name, extents)
     except BaseException:
         os.unlink(name, dir_fd=directory)
         raise
     finally:
         os.close(writable)
+    try:
+        _lease(read_only)
+        return Store(read_only, name, _mapped(read_only, size))
+    except BaseException:
+        os.close(read_only)
+        os.unlink(name, dir_fd=directory)
+        raise
 
 
 def make(root: int, where: str, size: int) -> Store:
     """Makes a store of ``size`` bytes in the filesystem whose root directory ``root`` is open, seen at ``where``.
 
-    The caller closes ``file_fd``, and calls ``clean`` when the driver does not take the store. HcpError; nothing is left then.
+    The caller closes it, and calls ``clean`` when the driver does not take the store. HcpError; nothing is left then.
     """
     try:
         if not make_directory(root, DIRECTORY, _FROZEN_PATIENCE):

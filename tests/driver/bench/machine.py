@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tests.driver.bench.bootfiles import BootFiles
+from tests.driver.bench.run import run
+
+# Before, a CPU of the guest could go on running a stale int3 while another one patched the kernel's
+# text ("accel/tcg: Always lock pages before translation"): ftrace alone crashes such a guest.
+FIRST_WITH_SAFE_PATCHING = (8, 2)
 
 # A failure must stop the machine at once, on the console, rather than go on damaged.
 COMMAND_LINE = (
@@ -75,4 +82,15 @@ def accelerator_arguments(accel: str) -> tuple[str, ...]:
         return ("-accel", "kvm", "-cpu", "host")
     # An old model on purpose: what it lacks (5-level paging, AVX, SMAP) is slow to emulate.
     # With rdrand nothing waits for the kernel's entropy.
-    return ("-accel", "tcg,thread=multi", "-cpu", "Nehalem,+rdrand")
+    thread = "multi" if qemu_version() >= FIRST_WITH_SAFE_PATCHING else "single"
+    return ("-accel", f"tcg,thread={thread}", "-cpu", "Nehalem,+rdrand")
+
+
+@cache
+def qemu_version() -> tuple[int, int]:
+    """Major and minor version of QEMU."""
+    text = run(["qemu-system-x86_64", "--version"]).stdout
+    found = re.search(r"version (\d+)\.(\d+)", text)
+    if not found:
+        raise ValueError(f"no version in {text!r}")
+    return int(found[1]), int(found[2])

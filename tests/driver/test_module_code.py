@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the compiler made of the driver, where the source alone cannot tell."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.driver.bench.bench import Bench
+from tests.driver.bench.chroots import build_chroot, in_chroot
+
+HOOKED = "submit_bio_noacct"
+
+
+def tool_in_chroot(bench: Bench, kernel: str, module: Path, *argv: str) -> str:
+    """A program of the kernel's own suite on the module."""
+    root = build_chroot(bench.cache, bench.prepare(kernel).found)
+    with module.open("rb") as file:
+        copy = root / "tmp" / f"module-code-{kernel}.ko"
+        copy.write_bytes(file.read())
+    try:
+        return in_chroot(root, [*argv, f"/tmp/{copy.name}"])
+    finally:
+        copy.unlink()
+
+
+@pytest.mark.quick
+def test_only_one_function_submits_and_it_calls(bench: Bench, kernel: str) -> None:
+    """A jump would hide the caller from the hook, which would recurse for ever."""
+    module = bench.module(kernel)
+    assert module
+    listing = tool_in_chroot(bench, kernel, module, "objdump", "-dr", "--no-show-raw-insn")
+    function, instruction = "", ""
+    uses: list[tuple[str, str]] = []
+    for line in listing.splitlines():
+        head = re.match(r"[0-9a-f]+ <(.+)>:$", line)
+        if head:
+            function = head[1]
+        elif re.search(rf"R_X86_64_\w+\s+{HOOKED}\b", line):
+            uses.append((function, instruction))
+        else:
+            parts = line.split("\t")
+            instruction = parts[1].split()[0].rstrip("q") if len(parts) > 1 and parts[1].split() else instruction
+    assert uses == [("hcp_io_submit", "call")], uses
+    body = listing.split("<hcp_io_submit>:", 1)[1].split("\n\n", 1)[0]
+    assert re.search(rf"\bcallq?\b[^\n]*\n[^\n]*{HOOKED}[^\n]*\n[^\n]*\t\w+", body), body
+
+
+@pytest.mark.quick
+def test_no_symbol_is_looked_up_behind_the_kernels_back(bench: Bench, kernel: str) -> None:
+    """Nothing but exported symbols, which the module loader proves; and none that finds others by name."""
+    module = bench.module(kernel)
+    assert module
+    undefined = set(re.findall(r"\bU (\w+)", tool_in_chroot(bench, kernel, module, "nm", "-u")))
+    assert HOOKED in undefined
+    assert not {name for name in undefined if re.match(r"kallsyms_|register_kprobe|__symbol_get|set_memory_", name)}
