@@ -17,6 +17,7 @@ from tests.driver.guest.hotcopies import remove_all
 DISK = os.path.realpath("/dev/disk/by-id/virtio-data0")
 OTHER_DISK = os.path.realpath("/dev/disk/by-id/virtio-data1")
 MIB = 1 << 20
+UNIT = 4096  # bytes that the driver copies as one
 SECTOR = 512
 SIZE = 128 * MIB  # small: every byte of it is compared
 ROOMY = ("--store-size", "64M")  # as much as the rest of such a device, whatever is changed
@@ -143,8 +144,10 @@ class Filesystem:
         return sorted(os.listdir(directory)) if directory.exists() else []
 
     def store_ranges(self) -> list[Range]:
-        """The bytes of the device that hold old data."""
-        return [part for name in self.store_names() for part in file_ranges(self.path / ".hotcopy" / name)]
+        """The bytes of the device that hold old data: whole units of it, so many as there are."""
+        ranges = [part for name in self.store_names() for part in file_ranges(self.path / ".hotcopy" / name)]
+        units = [(-(-first // UNIT) * UNIT, behind // UNIT * UNIT) for first, behind in ranges]
+        return [(first, behind) for first, behind in units if first < behind]
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:

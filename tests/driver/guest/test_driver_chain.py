@@ -98,6 +98,7 @@ def test_a_block_is_copied_once_whatever_the_number_of_hot_copies() -> None:
         nodes = [take_bare(node) for _ in range(4)]
         before = info(nodes[0]).store_used_bytes
         write_in_place(path, 2, size)
+        assert eventually(functools.partial(is_stored, nodes[0]))
         held = [info(copy) for copy in nodes]
         assert [copy.preserved_bytes >= size for copy in held] == [False, False, False, True]
         assert size <= held[0].store_used_bytes + held[0].in_flight_bytes - before < size + MIB

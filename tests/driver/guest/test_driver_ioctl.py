@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import functools
 import os
 import random
 import signal
@@ -16,7 +17,7 @@ from typing import Callable
 import pytest
 
 from hotcopy import abi, fiemap
-from tests.driver.guest.commands import run
+from tests.driver.guest.commands import eventually, run
 from tests.driver.guest.disks import MIB, SIZE, Filesystem, filesystem, partitions
 from tests.driver.guest.hotcopies import copies, hot_copy
 from tests.driver.guest.workload import noise
@@ -39,6 +40,17 @@ def failure(fd: int, request: int, argument: ctypes.Structure | bytearray) -> in
         fcntl.ioctl(fd, request, argument)
     assert caught.value.errno is not None
     return caught.value.errno
+
+
+def is_removed(fd: int, removal: ctypes.Structure) -> bool:
+    """Whether the driver has let go of the hot copy, which is busy while somebody looks at it."""
+    try:
+        fcntl.ioctl(fd, abi.IOC_REMOVE, removal)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        return False
+    return True
 
 
 ARGUMENTS: dict[int, type[ctypes.Structure]] = {
@@ -207,7 +219,8 @@ def test_a_bad_create_leaves_nothing() -> None:
             os.truncate(fs.path / "store", 0)
         removal = headed(abi.IOC_REMOVE)
         removal.minor = 1
-        fcntl.ioctl(fd, abi.IOC_REMOVE, removal)
+        # Busy for a moment: udev looks at every new device.
+        assert eventually(functools.partial(is_removed, fd, removal))
         assert copies() == ()
         os.truncate(fs.path / "store", 0)
 

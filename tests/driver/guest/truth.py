@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.driver.guest.direct import LARGEST, Direct, size_of
-from tests.driver.guest.disks import OTHER_DISK
+from tests.driver.guest.disks import OTHER_DISK, UNIT
 
-UNIT = 4096
 SHOWN = 8  # differing units listed in a failure
 
 Range = tuple[int, int]  # first byte, first byte behind
