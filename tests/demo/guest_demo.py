@@ -322,7 +322,7 @@ def session(disk: str) -> str:
     """Everything, cleaned up afterwards. Returns the frozen time; WrongError."""
     title(f"Hot Copy on Linux {os.uname().release}")
     node = partition(disk)
-    run("mkfs.ext4", "-q", "-F", node)
+    run("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", "-F", node)
     ORIGIN.mkdir(parents=True, exist_ok=True)
     run("mount", node, str(ORIGIN))
     writer: subprocess.Popen[bytes] | None = None

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,8 @@ Range = tuple[int, int]
 
 def settle() -> None:
     """Until udev has dealt with what happened to devices."""
-    run("udevadm", "settle", "--timeout=30")
+    # udevd was seen to hang up once (Broken pipe): ask again.
+    assert eventually(lambda: not subprocess.call(("udevadm", "settle", "--timeout=30"), stderr=subprocess.DEVNULL))
 
 
 def is_block(node: str) -> bool:

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import traceback
 from collections.abc import Iterator
 
 from hotcopy import cli
-from hotcopy.driver import Driver, HotCopy
+from hotcopy.driver import Driver, HotCopy, Origin
+from hotcopy.errors import DriverError
+from tests.driver.guest.commands import eventually
 
 CREATED = re.compile(r"^Hot Copy created at: (/dev/hcp\d+)$", re.MULTILINE)
 
@@ -60,6 +63,34 @@ def remove(node: str) -> None:
     """End a hot copy."""
     hcp("-r", node)
     assert not os.path.exists(f"/sys/block/{os.path.basename(node)}")
+
+
+def take_from_driver(origin: str, mounted_on: str) -> str:
+    """A further hot copy, which shares the store, straight from the driver: quicker where there are many."""
+    fds = [os.open(path, os.O_RDONLY) for path in (origin, mounted_on)]
+    try:
+        with Driver() as driver:
+            made = driver.create([Origin(fds[0], origin, mounted_on, False, None)], [fds[1]])
+    finally:
+        for fd in fds:
+            os.close(fd)
+    return f"/dev/hcp{made.minors[0]}"
+
+
+def remove_from_driver(node: str) -> None:
+    """End a hot copy without hcp, as soon as udev has looked at it."""
+    assert eventually(lambda: _is_ended(node)), node
+
+
+def _is_ended(node: str) -> bool:
+    try:
+        with Driver() as driver:
+            driver.remove(int(node[len("/dev/hcp") :]))
+    except DriverError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        return False
+    return True
 
 
 def copies() -> tuple[HotCopy, ...]:

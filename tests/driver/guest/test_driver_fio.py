@@ -17,7 +17,7 @@ ENGINES = {
 }
 JOBS = """[global]
 directory={}
-size=6M
+size=3M
 rw=randwrite
 bsrange=4k-128k
 blockalign=4k

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,14 +85,25 @@ def test_function_tracing_cannot_be_switched_off_beneath_a_hot_copy() -> None:
                 SYSCTL.write_text("1", encoding="ascii")
 
 
+def switched_off() -> bool:
+    """No function tracing from here on; newer kernels have no such switch any more and say so."""
+    try:
+        SYSCTL.write_text("0", encoding="ascii")
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        return False
+    return True
+
+
 def test_a_hot_copy_without_function_tracing_is_refused() -> None:
     """With the hook refused, nothing is made and nothing left."""
     with partitions(SIZE) as (node,), filesystem("ext4", node) as fs:
-        SYSCTL.write_text("0", encoding="ascii")
-        try:
-            status, text = attempt("--skip-mount", node)
-        finally:
-            SYSCTL.write_text("1", encoding="ascii")
-        assert (status, copies(), fs.store_names()) == (1, (), []), text
+        if switched_off():
+            try:
+                status, text = attempt("--skip-mount", node)
+            finally:
+                SYSCTL.write_text("1", encoding="ascii")
+            assert (status, copies(), fs.store_names()) == (1, (), []), text
         with hot_copy(node) as copy:
             assert info(copy).state == "active"

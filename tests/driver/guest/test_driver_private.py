@@ -88,7 +88,7 @@ def test_single_sectors_written_side_by_side(first: int) -> None:
             writers = [sector_writer(copy, lane, 4, AREA, lane) for lane in range(4)]
             with background(change, *writers) as workers:
                 for worker in workers[1:]:
-                    worker.wait_rounds(120)
+                    worker.wait_rounds(60)
             assert info(copy).private_bytes <= AREA + 4096
 
 
