@@ -178,7 +178,7 @@ class Guest:
         """Whether QEMU is still there."""
         return self._process.poll() is None
 
-    def console_tail(self, lines: int = 40) -> str:
+    def console_tail(self, lines: int = 200) -> str:
         """The end of the kernel's log, and of what QEMU complained about."""
         texts = [path.read_text(errors="replace") for path in (self.console, self._errors) if path.exists()]
         return "\n".join("".join(texts).splitlines()[-lines:])
