@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from pathlib import Path
@@ -71,9 +72,9 @@ def test_removal_and_unload_under_load(kind: str) -> None:
                 workers[1].wait_rounds(20)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_memory_is_as_it_was() -> None:
-    """Many hot copies under load, twice: what the first time leaves in caches, the second time does not add to."""
+    """Many hot copies under load leave nothing behind, but what the first ones left in caches."""
     with partitions(SIZE) as (node,), filesystem("ext4", node) as fs:
         records = Writer(fs.path / "records", 4096, direct=True)
 
@@ -84,13 +85,19 @@ def test_memory_is_as_it_was() -> None:
                     worker.wait_rounds(10)
                     remove(copy)
 
-        rounds(3)
-        run("rmmod", MODULE)
-        before = quiet_memory()
-        rounds(12)
-        run("rmmod", MODULE)
-        # Caches of a few hundred KiB come and go; twelve hot copies leaked would be far more.
-        assert eventually(lambda: not lost(before), 15), lost(before)
+        gone: dict[str, int] = {}
+        for _ in range(3):
+            rounds(3)
+            run("rmmod", MODULE)
+            before = quiet_memory()
+            rounds(12)
+            run("rmmod", MODULE)
+            # Others take memory, too, once; a leak of ours does so every time.
+            eventually(functools.partial(is_back, before), 10)
+            gone = lost(before)
+            if not gone:
+                break
+        assert not gone
         assert not re.search("hcp", Path("/proc/slabinfo").read_text(encoding="ascii"))
         left = [line for line in run("ps", "-eo", "args").splitlines() if re.search(r"hcp\d|hcpdriver", line)]
         assert not left, left
@@ -112,6 +119,11 @@ def lost(before: dict[str, int]) -> dict[str, int]:
     slab = now["SUnreclaim"] - before["SUnreclaim"]
     memory = before["MemAvailable"] - now["MemAvailable"]
     return {name: gone for name, gone, most in (("slab", slab, 1024), ("memory", memory, 16 * 1024)) if gone > most}
+
+
+def is_back(before: dict[str, int]) -> bool:
+    """Whether no more memory is gone than what comes and goes."""
+    return not lost(before)
 
 
 @pytest.mark.quick

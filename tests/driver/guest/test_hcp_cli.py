@@ -694,7 +694,7 @@ def test_not_root_is_refused(ext4: Origin) -> None:
 
 
 @pytest.mark.parametrize("kind", ["none", "ext4", "swap", "btrfs", "ext2", "ext3", "small", "read-only"])
-def test_devices_that_are_refused(kind: str) -> None:
+def test_devices_that_are_refused(kind: str, tmp_path: Path) -> None:
     node = os.path.realpath(OTHER_DISK)
     where = Path("/run/refused")
     where.mkdir(exist_ok=True)
@@ -719,11 +719,12 @@ def test_devices_that_are_refused(kind: str) -> None:
             undo.append(("umount", str(where)))
             parts = (kind, "later version")
         elif kind == "small":
-            run("modprobe", "brd", "rd_nr=1", "rd_size=8192")
-            undo += [("rmmod", "brd")]
-            node = "/dev/ram0"
-            if int(run("blockdev", "--getsize64", node).stdout) != 8 << 20:
-                pytest.fail("brd was loaded before with other sizes")
+            image = tmp_path / "small"
+            with open(image, "wb") as file:
+                file.truncate(8 << 20)
+            run("modprobe", "loop")
+            node = run("losetup", "-f", "--show", str(image)).stdout.strip()
+            undo += [("losetup", "-d", node)]
             parts = ("too small", "16 MiB")
         else:
             make_filesystem("ext4", node)
