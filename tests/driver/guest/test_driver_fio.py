@@ -46,5 +46,5 @@ def test_verified_by_fio() -> None:
                     remove_all()
             output = process.communicate(timeout=60)[0]
         assert process.returncode == 0, output
-        assert rounds >= 3
+        assert rounds >= 1
         assert output.count("err= 0") == len(ENGINES), output

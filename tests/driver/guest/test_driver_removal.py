@@ -99,7 +99,7 @@ def test_memory_is_as_it_was() -> None:
                 break
         assert not gone
         assert not re.search("hcp", Path("/proc/slabinfo").read_text(encoding="ascii"))
-        left = [line for line in run("ps", "-eo", "args").splitlines() if re.search(r"hcp\d|hcpdriver", line)]
+        left = [line for line in run("ps", "-eo", "args").splitlines() if re.match(r"\[(kworker/R-)?hcp", line)]
         assert not left, left
 
 
