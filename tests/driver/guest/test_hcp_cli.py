@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import random
@@ -12,7 +13,7 @@ import signal
 import subprocess
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 import pytest
 
 from hotcopy import cli
+from tests.driver.guest import commands
 
 DISK = "/dev/disk/by-id/virtio-data0"
 OTHER_DISK = "/dev/disk/by-id/virtio-data1"
@@ -115,14 +117,7 @@ def mounts() -> str:
     return Path("/proc/self/mountinfo").read_text(encoding="utf-8")
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Whether the condition comes true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
+eventually = functools.partial(commands.eventually, seconds=10.0)
 
 
 @dataclass(frozen=True)
