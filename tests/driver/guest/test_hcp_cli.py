@@ -396,7 +396,12 @@ def test_json(ext4: Origin) -> None:
 
 def test_hotcopy_is_the_same_command(ext4: Origin) -> None:
     assert "Hot Copy created at: /dev/hcp1\n" in run("hotcopy", "--skip-mount", ext4.node).stdout
-    assert run("hotcopy", "-l").stdout == hcp("-l")
+
+    # The filesystem goes on writing (lazy initialisation), so that the amounts may grow between two lists.
+    def without_amounts(text: str) -> str:
+        return re.sub(r"[\d.]+ MiB \(\d+ bytes\)", "AMOUNT", text)
+
+    assert without_amounts(run("hotcopy", "-l").stdout) == without_amounts(hcp("-l"))
 
 
 def test_version_is_the_drivers(ext4: Origin) -> None:
