@@ -45,7 +45,7 @@ bool hcp_cow_steal(struct hcp_origin *origin, struct bio *bio, sector_t first,
 {
 	if (hcp_chain_is_idle(origin))
 		return false;
-	if (end - first <= HCP_INLINE_SECTORS && hcp_chain_has_all(origin, first, end))
+	if (end - first <= HCP_INLINE_SECTORS && hcp_chain_may_pass(origin, first, end))
 		return false;
 	if (bio->bi_opf & REQ_NOWAIT) {
 		bio_wouldblock_error(bio);
@@ -118,12 +118,23 @@ static enum cow_verdict cow_bio(struct hcp_origin *origin, struct bio *bio)
 	unit = hcp_unit_of(first);
 	last = hcp_unit_behind(end);
 	do {
+		hcp_chain_reserve_marks(origin, first, end);
 		if (cow_start_copies(origin, unit, last))
 			return COW_AGAIN;
 		if (cow_park(origin, bio, unit, last))
 			return COW_WAITS;
-	} while (!hcp_chain_has_all(origin, first, end));
+	} while (!hcp_chain_may_pass(origin, first, end));
 	return COW_PASS;
+}
+
+/* Notes that these sectors are written by something that needs no copy (any more). */
+void hcp_cow_note(struct hcp_origin *origin, sector_t first, sector_t end)
+{
+	mutex_lock(&origin->cow_lock);
+	do {
+		hcp_chain_reserve_marks(origin, first, end);
+	} while (!hcp_chain_note(origin, first, end));
+	mutex_unlock(&origin->cow_lock);
 }
 
 /* False: no memory now, come again. */
@@ -216,7 +227,7 @@ void hcp_cow_resume(struct hcp_origin *origin, struct bio_list *bios)
 	while ((bio = bio_list_pop(bios))) {
 		if (hcp_origin_clip(origin, hcp_bio_disk(bio), hcp_bio_disk_sector(bio),
 				    bio_sectors(bio), &first, &end) &&
-		    !hcp_chain_has_all(origin, first, end))
+		    !hcp_chain_may_pass(origin, first, end))
 			cow_enqueue(origin, bio);
 		else
 			hcp_hook_route(bio, origin);

@@ -13,6 +13,7 @@
 #include "chain.h"
 #include "create.h"
 #include "disk.h"
+#include "event.h"
 #include "freeze.h"
 #include "io.h"
 #include "origin.h"
@@ -45,8 +46,9 @@ static int copy_args(struct creation *creation, const struct hcp_ioc_create *arg
 
 		if (copy_from_user(origin, &origins[i], sizeof(*origin)))
 			return -EFAULT;
-		if (origin->size != sizeof(*origin) ||
-		    (origin->flags & ~HCP_CREATE_READ_ONLY) || origin->minor)
+		if (origin->size != sizeof(*origin) || origin->minor || origin->reserved ||
+		    origin->flags & ~(HCP_CREATE_READ_ONLY | HCP_CREATE_FIXED_STORE) ||
+		    origin->floor_percent > 99)
 			return -EINVAL;
 	}
 	if (copy_from_user(creation->fds, u64_to_user_ptr(arg->freeze_fds),
@@ -68,7 +70,6 @@ static void bury_the_dead(struct hcp_origin *origin)
 
 static int get_origin(struct creating *item, struct file *file, const char **reason)
 {
-	struct hcp_ioc_segment segment;
 	struct hcp_origin *origin;
 
 	origin = hcp_origin_find(hcp_file_bdev(file));
@@ -87,10 +88,7 @@ static int get_origin(struct creating *item, struct file *file, const char **rea
 		}
 		bury_the_dead(origin);
 	} else {
-		if (copy_from_user(&segment, u64_to_user_ptr(item->arg.segment),
-				   sizeof(segment)))
-			return -EFAULT;
-		origin = hcp_origin_new(file, &segment, reason);
+		origin = hcp_origin_new(file, &item->arg, reason);
 		if (IS_ERR(origin))
 			return PTR_ERR(origin);
 	}
@@ -195,6 +193,7 @@ static int publish(struct creation *creation, const struct hcp_ioc_create *arg)
 		if (err)
 			return err;
 	}
+	hcp_event();
 	return 0;
 }
 

@@ -37,11 +37,14 @@ struct hcp_origin {
 	sector_t start;			/* on the whole disk */
 	sector_t nr_sectors;
 	struct hcp_store *store;
+	unsigned int block_size;	/* of its hot copies: origin and store can both do it */
 	struct workqueue_struct *wq;	/* nothing on it waits for anything else on it */
 
 	struct list_head node;		/* of hcp_origins; hcp_control_lock */
 	bool tracked;			/* hcp_control_lock */
 	unsigned int nr_snaps;		/* dead ones too; hcp_control_lock */
+
+	char end_reason[HCP_REASON_LEN];	/* of HCP_IOC_END; hcp_control_lock, once */
 
 	struct hcp_chain __rcu *chain;	/* written under @chain_lock */
 	spinlock_t chain_lock;
@@ -109,8 +112,10 @@ static inline bool hcp_origin_clip(const struct hcp_origin *origin,
 }
 
 struct hcp_origin *hcp_origin_find(const struct block_device *bdev);
-struct hcp_origin *hcp_origin_new(struct file *file, const struct hcp_ioc_segment *segment,
+struct hcp_origin *hcp_origin_new(struct file *file, const struct hcp_ioc_origin *arg,
 				  const char **reason);
+int hcp_origin_grow(struct hcp_origin *origin, struct hcp_ioc_grow *arg, const char **reason);
+int hcp_origin_end(struct hcp_origin *origin, const struct hcp_ioc_end *arg);
 void hcp_origin_free(struct hcp_origin *origin);
 
 #endif /* HCP_ORIGIN_H */

@@ -24,7 +24,8 @@ enum read_from {
 struct read_place {
 	enum read_from from;
 	sector_t end;		/* of the run, in sectors of the hot copy */
-	sector_t store_sector;	/* READ_STORE */
+	struct block_device *bdev;	/* READ_STORE, and */
+	sector_t store_sector;	/* where on it */
 	struct hcp_copy *copy;	/* READ_COPY; a reference is held */
 	int let_go;		/* READ_ORIGIN */
 };
@@ -44,6 +45,7 @@ static void read_look_up(struct hcp_snap *snap, sector_t sector, sector_t end,
 	u64 unit = hcp_unit_of(sector);
 	unsigned int run = hcp_region_clip(unit, hcp_unit_behind(end) - unit);
 	const struct hcp_extent *e;
+	struct hcp_place stored;
 	sector_t same;
 
 	spin_lock(hcp_region_lock(origin, unit));
@@ -58,9 +60,12 @@ static void read_look_up(struct hcp_snap *snap, sector_t sector, sector_t end,
 		refcount_inc(&e->copy->refs);
 	} else if (e->state == HCP_EXTENT_STORED) {
 		place->from = READ_STORE;
-		place->store_sector = hcp_store_sector(origin->store,
-						       hcp_extent_store(e, unit), &run) +
-				      (sector - hcp_unit_sector(unit));
+		hcp_store_place(origin->store, hcp_extent_store(e, unit), run, &stored);
+		place->bdev = stored.bdev;
+		place->store_sector = stored.sector + (sector - hcp_unit_sector(unit));
+		run = stored.run;
+	} else if (e->state == HCP_EXTENT_FREE) {
+		place->from = READ_ZEROS;
 	} else {
 		place->from = READ_ERROR;
 	}
@@ -68,8 +73,8 @@ static void read_look_up(struct hcp_snap *snap, sector_t sector, sector_t end,
 
 	place->end = min(end, hcp_unit_sector(unit + run));
 	if (place->from == READ_ORIGIN) {
-		if (hcp_store_holds(origin->disk, origin->start + sector,
-				    place->end - sector, &same))
+		if (hcp_segments_hold(origin->disk, origin->start + sector,
+				      place->end - sector, &same))
 			place->from = READ_ZEROS;
 		place->end = sector + same;
 	}
@@ -139,7 +144,7 @@ static void read_submit(struct hcp_request *request, sector_t sector, sector_t e
 	bool stored = place->from == READ_STORE;
 	struct hcp_piece *piece;
 
-	piece = hcp_piece_new(request, stored ? origin->store->bdev : origin->bdev, sector,
+	piece = hcp_piece_new(request, stored ? place->bdev : origin->bdev, sector,
 			      end - sector);
 	piece->optimistic = !stored;
 	piece->let_go = place->let_go;

@@ -23,6 +23,9 @@
 /* How long a small copy waits for company. */
 #define HCP_STORE_DELAY		(HZ / 10)
 
+/* How often a full store is tried that may grow. */
+#define HCP_GROW_RETRY		(HZ / 50 ?: 1)
+
 /* Some units of a copy, within a batch. */
 struct hcp_batch_part {
 	struct hcp_copy *copy;
@@ -195,7 +198,8 @@ void hcp_writeback_store_work(struct work_struct *work)
 	struct hcp_origin *origin = container_of(to_delayed_work(work),
 						 struct hcp_origin, store_work);
 	struct hcp_batch *batch;
-	unsigned int due, got, run, i;
+	struct hcp_place place;
+	unsigned int due, got, i;
 
 	while ((due = store_due(origin))) {
 		if (hcp_chain_is_idle(origin)) {
@@ -210,6 +214,13 @@ void hcp_writeback_store_work(struct work_struct *work)
 		batch = origin->batch[i];
 		batch->index = i;
 		batch->store_unit = hcp_store_alloc(origin->store, due, &got);
+		if (batch->store_unit == HCP_STORE_FULL &&
+		    hcp_store_may_grow(origin->store)) {
+			clear_bit_unlock(i, &origin->batch_busy);
+			queue_delayed_work(origin->wq, &origin->store_work,
+					   HCP_GROW_RETRY);
+			return;
+		}
 		if (batch->store_unit == HCP_STORE_FULL) {
 			hcp_origin_fail(origin, HCP_STATE_OVERFLOW,
 					"the space for changed blocks is full");
@@ -219,11 +230,10 @@ void hcp_writeback_store_work(struct work_struct *work)
 		}
 		batch->nr_units = got;
 		batch->nr_parts = 0;
-		hcp_bio_init(&batch->bio, origin->store->bdev, batch->vec, HCP_COPY_UNITS,
+		hcp_store_place(origin->store, batch->store_unit, got, &place);
+		hcp_bio_init(&batch->bio, place.bdev, batch->vec, HCP_COPY_UNITS,
 			     REQ_OP_WRITE);
-		run = got;
-		batch->bio.bi_iter.bi_sector = hcp_store_sector(origin->store,
-								batch->store_unit, &run);
+		batch->bio.bi_iter.bi_sector = place.sector;
 		batch_fill(origin, batch, got);
 		batch->bio.bi_end_io = batch_end;
 		hcp_io_submit(&batch->bio);

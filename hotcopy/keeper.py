@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The keeper: one process for all hot copies, which lets their stores grow and ends them at their floor (design, 3.6).
+
+hcp starts it and it ends with the last hot copy; there is no state that a new one would miss. While it has nothing
+to do it holds /dev/hcp and nothing else: no mount, no file of any filesystem.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from hotcopy import abi, daemon, grow, mounts
+from hotcopy.devid import DevId
+from hotcopy.driver import Driver, HotCopy
+from hotcopy.errors import DriverError, HcpError
+from hotcopy.grow import Need, Outcome
+from hotcopy.mounts import Mount
+from hotcopy.output import complain
+from hotcopy.store import Space
+
+_NAME = b"hcp-keeper"
+_START_PATIENCE = 2.0  # seconds
+_IDLE = 10.0  # seconds that a keeper waits for the first hot copy
+_PERIOD = 1.0  # seconds between looks at the free space
+_BUSY_PERIOD = 0.02  # seconds, while a store is growing
+_PAUSE = 0.5  # seconds until the next attempt after one that did not succeed, twice that after the next, ...
+_LONGEST_PAUSE = {Outcome.GROWN: 0.0, Outcome.NO_ROOM: 1.0, Outcome.UNUSABLE: 60.0, Outcome.FAILED: 5.0}
+
+Origins = dict[DevId, list[HotCopy]]
+
+
+def by_origin(copies: Iterable[HotCopy]) -> Origins:
+    """The hot copies that are alive, by their origins."""
+    found: Origins = {}
+    for copy in copies:
+        if copy.state == "active":
+            found.setdefault(copy.origin, []).append(copy)
+    return found
+
+
+def wants_space(copies: Sequence[HotCopy]) -> bool:
+    """Whether the store that these hot copies share should grow."""
+    return any(copy.wants_space for copy in copies) and not any(copy.fixed_store for copy in copies)
+
+
+def floor_of(copies: Iterable[HotCopy]) -> int:
+    """The highest of the floors that were asked for, in percent."""
+    return max(copy.floor_percent for copy in copies)
+
+
+class _MountTable:
+    """The mounts, read again when they have changed: there can be thousands."""
+
+    def __init__(self) -> None:
+        self._text = b""
+        self._mounts: tuple[Mount, ...] = ()
+
+    def whole(self, dev: DevId) -> Mount | None:
+        """Where the root of the filesystem on ``dev`` can be written to."""
+        with contextlib.suppress(OSError, ValueError), open("/proc/self/mountinfo", "rb") as file:
+            text = file.read()
+            if text != self._text:
+                self._mounts = mounts.parse(os.fsdecode(text))
+                self._text = text
+        return mounts.whole_and_writable(mounts.of_device(self._mounts, dev))
+
+
+@dataclass
+class _Growth:
+    """A process that lets one store grow; 0 when there is none."""
+
+    child: int = 0
+    not_before: float = 0.0
+    failures: int = 0
+
+    def reap(self) -> None:
+        """Notes how it ended."""
+        if not self.child:
+            return
+        done, status = os.waitpid(self.child, os.WNOHANG)
+        if done:
+            self.child = 0
+            code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else Outcome.FAILED
+            self.note(Outcome(code) if code < len(Outcome) else Outcome.FAILED)
+
+    def note(self, outcome: Outcome) -> None:
+        """When the next attempt may be. The free blocks of a new hot copy become known in a moment, or never."""
+        self.failures = 0 if outcome is Outcome.GROWN else self.failures + 1
+        pause = min(_PAUSE * 2 ** min(self.failures - 1, 10), _LONGEST_PAUSE[outcome])
+        self.not_before = time.monotonic() + pause
+
+    def start(self, need: Need) -> None:
+        """Lets a child do it: a frozen filesystem holds it up, and the keeper has other stores to serve."""
+        if self.child or time.monotonic() < self.not_before:
+            return
+        child = os.fork()
+        if child == 0:
+            status = int(Outcome.FAILED)
+            try:
+                # Else the driver would think that the keeper lives on in us.
+                daemon.close_descriptors()
+                status = int(grow.attempt(need))
+            finally:
+                os._exit(status)
+        self.child = child
+
+
+@dataclass
+class Keeper:
+    """What the keeper remembers between two looks."""
+
+    driver: Driver
+    table: _MountTable = field(default_factory=_MountTable)
+    growths: dict[DevId, _Growth] = field(default_factory=dict)
+    looked: float = 0.0
+
+    def step(self) -> None:
+        """Looks at every hot copy once, and does what there is to do. DriverError."""
+        origins = by_origin(self.driver.hot_copies())
+        for growth in self.growths.values():
+            growth.reap()
+        self.growths = {origin: growth for origin, growth in self.growths.items() if growth.child or origin in origins}
+        for origin, copies in origins.items():
+            if wants_space(copies):
+                self._grow(origin, copies)
+        if time.monotonic() >= self.looked + _PERIOD:
+            self.looked = time.monotonic()
+            self._mind_floors(origins)
+
+    @property
+    def is_growing(self) -> bool:
+        """Whether there is a child to reap soon."""
+        return any(growth.child for growth in self.growths.values())
+
+    def _grow(self, origin: DevId, copies: list[HotCopy]) -> None:
+        mount = self.table.whole(copies[0].store)
+        if mount is not None:
+            growth = self.growths.setdefault(origin, _Growth())
+            with contextlib.suppress(OSError):  # no memory for a process now
+                growth.start(grow.need_of(copies, mount))
+
+    def _mind_floors(self, origins: Origins) -> None:
+        for copies in origins.values():
+            mount = self.table.whole(copies[0].store)
+            if mount is None:
+                continue
+            percent = floor_of(copies)
+            try:
+                at_floor = Space.of(mount.mount_point, percent).at_floor
+            except OSError:
+                continue
+            if at_floor:
+                reason = f"the free space of {mount.mount_point} is at its floor of {percent} % (hcp -q)"
+                with contextlib.suppress(DriverError):  # it went meanwhile
+                    self.driver.end(copies[0].minor, abi.State.OVERFLOW, reason)
+
+
+def _serve(driver: Driver, started: float, served: bool) -> bool:
+    """Until there is no hot copy left. False when there is another keeper, or the driver does not want one."""
+    keeper = Keeper(driver)
+    seen = 0
+    while True:
+        try:
+            waited = driver.wait(seen, _BUSY_PERIOD if keeper.is_growing else _PERIOD, keeper=True)
+            seen = waited.seen
+            served = served or waited.hot_copies > 0
+            if not waited.hot_copies and (served or time.monotonic() > started + _IDLE):
+                return True
+            keeper.step()
+        except DriverError as error:
+            if error.errno not in (errno.EINTR, errno.ENOMEM):
+                return False
+
+
+def run() -> None:
+    """What the keeper does, from its registration to its end."""
+    started = time.monotonic()
+    served = False
+    with Driver() as asking:
+        daemon.harden()
+        while True:
+            with Driver() as driver:
+                if not _serve(driver, started, served):
+                    return
+            # Whoever asked while we were registered has relied on us: a hot copy may have come since.
+            waited = asking.wait(0, 0)
+            if not waited.hot_copies or waited.keepers:
+                return
+            served = True
+
+
+def _start() -> None:
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            daemon.detach(_NAME)
+            run()
+        os._exit(0)
+    with contextlib.suppress(ChildProcessError):  # our parent has us ignore SIGCHLD
+        os.waitpid(child, 0)
+
+
+def await_end(driver: Driver) -> None:
+    """After the removal of the last hot copy: until the keeper has gone (a moment), so that the driver can be unloaded."""
+    deadline = time.monotonic() + _START_PATIENCE
+    with contextlib.suppress(HcpError):
+        while driver.wait(0, 0).keepers and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+
+def ensure(driver: Driver) -> None:
+    """Starts a keeper unless there is one, and returns when it is there. Call it when the hot copy exists.
+
+    A failure is a warning, since the hot copy works until its store is full. Must be called in a process with one thread.
+    """
+    try:
+        if driver.wait(0, 0).keepers:
+            return
+        _start()
+        deadline = time.monotonic() + _START_PATIENCE
+        while not driver.wait(0, 0).keepers:
+            if time.monotonic() > deadline:
+                complain("hcp: warning: the keeper did not start, so the space for changed blocks does not grow")
+                return
+            time.sleep(0.005)
+    except (OSError, HcpError) as error:
+        complain(
+            f"hcp: warning: the keeper could not be started, so the space for changed blocks does not grow: {error}"
+        )
