@@ -15,10 +15,14 @@
 #include "hook.h"
 #include "origin.h"
 #include "snapshot.h"
+#include "store.h"
 #include "unit.h"
 #include "writeback.h"
 
-/* Memory may be short for so long before the hot copies are given up for the origin. */
+/*
+ * Memory may be short for so long before the hot copies are given up for the origin;
+ * and writes are held no longer for a store that does not grow.
+ */
 #define HCP_SHORT_LIMIT		HZ
 /* And a store that ends no write of ours for so long is given up. */
 #define HCP_STUCK_LIMIT		(30 * HZ)
@@ -156,25 +160,38 @@ static bool cow_serve(struct hcp_origin *origin, struct bio *bio)
 	return verdict != COW_AGAIN;
 }
 
-/* Whether there is hope for memory: copies under way bring some when they are stored. */
-static bool cow_may_wait(struct hcp_origin *origin, const char **failure)
+/*
+ * There is no memory for the next write.  Gives the hot copies up when there is no hope
+ * for any: copies under way bring some when they are stored.
+ */
+static bool cow_may_wait(struct hcp_origin *origin)
 {
-	if (atomic_read(&origin->nr_copies)) {
+	enum hcp_state state = HCP_STATE_FAILED;
+	const char *failure = "no memory for copies";
+	bool may;
+
+	if (atomic_read(&origin->nr_copies) && !hcp_store_is_full(origin->store)) {
 		origin->short_since = 0;
-		*failure = "the space for changed blocks takes no data";
-		return time_before(jiffies, READ_ONCE(origin->progress) + HCP_STUCK_LIMIT);
+		failure = "the space for changed blocks takes no data";
+		may = time_before(jiffies, READ_ONCE(origin->progress) + HCP_STUCK_LIMIT);
+	} else {
+		if (!origin->short_since)
+			origin->short_since = jiffies | 1;
+		if (hcp_store_is_full(origin->store)) {
+			state = HCP_STATE_OVERFLOW;
+			failure = "the space for changed blocks is full, and did not grow in time";
+		}
+		may = time_before(jiffies, origin->short_since + HCP_SHORT_LIMIT);
 	}
-	if (!origin->short_since)
-		origin->short_since = jiffies | 1;
-	*failure = "no memory for copies";
-	return time_before(jiffies, origin->short_since + HCP_SHORT_LIMIT);
+	if (!may)
+		hcp_origin_fail(origin, state, failure);
+	return may;
 }
 
 void hcp_cow_work(struct work_struct *work)
 {
 	struct hcp_origin *origin = container_of(to_delayed_work(work),
 						 struct hcp_origin, cow_work);
-	const char *failure;
 	struct blk_plug plug;
 	struct bio *bio;
 
@@ -194,10 +211,8 @@ void hcp_cow_work(struct work_struct *work)
 		spin_lock(&origin->pending_lock);
 		bio_list_add(&origin->pending, bio);
 		spin_unlock(&origin->pending_lock);
-		if (!cow_may_wait(origin, &failure)) {
-			hcp_origin_fail(origin, HCP_STATE_FAILED, failure);
+		if (!cow_may_wait(origin))
 			continue;
-		}
 		hcp_writeback_hurry(origin);
 		queue_delayed_work(origin->wq, &origin->cow_work, HCP_SHORT_RETRY);
 		break;

@@ -169,6 +169,29 @@ static int add_usable(struct runs *runs, struct hcp_origin *origin,
 	return err;
 }
 
+/* Whether any of it lies within @origin. */
+static bool overlaps(const struct hcp_segment *segment, const struct hcp_origin *origin)
+{
+	sector_t base = get_start_sect(segment->bdev), first, end;
+	unsigned int i;
+
+	for (i = 0; i < segment->nr_runs; i++) {
+		const struct hcp_run *run = &segment->run[i];
+
+		if (hcp_origin_clip(origin, segment->bdev->bd_disk, base + run->sector,
+				    run->nr_units << HCP_UNIT_SECTOR_SHIFT, &first, &end))
+			return true;
+	}
+	return false;
+}
+
+/* The units of the segment are whole units of @origin. */
+static bool is_aligned(const struct hcp_segment *segment, const struct hcp_origin *origin)
+{
+	return get_start_sect(segment->bdev) % HCP_UNIT_SECTORS ==
+	       origin->start % HCP_UNIT_SECTORS;
+}
+
 /* Leaves out what the hot copies of @origin still need. */
 static int drop_needed(struct hcp_segment *segment, struct hcp_origin *origin,
 		       const char **reason)
@@ -177,9 +200,9 @@ static int drop_needed(struct hcp_segment *segment, struct hcp_origin *origin,
 	unsigned int i;
 	int err = 0;
 
-	if (segment->bdev->bd_disk != origin->disk)
+	if (!overlaps(segment, origin))
 		return 0;
-	if ((get_start_sect(segment->bdev) - origin->start) % HCP_UNIT_SECTORS) {
+	if (!is_aligned(segment, origin)) {
 		*reason = "the store's partition is not aligned to 4 KiB on a device with hot copies";
 		return -EOPNOTSUPP;
 	}
@@ -305,8 +328,7 @@ static int choose_units(struct hcp_segment *segment, const struct hcp_origin *or
 	struct hcp_origin *other;
 	int err = 0;
 
-	if (segment->bdev->bd_disk == origin->disk &&
-	    (get_start_sect(segment->bdev) - origin->start) % HCP_UNIT_SECTORS) {
+	if (overlaps(segment, origin) && !is_aligned(segment, origin)) {
 		*reason = "the store's partition is not aligned to 4 KiB on the origin";
 		return -EOPNOTSUPP;
 	}

@@ -7,11 +7,15 @@
 #include "store.h"
 #include "unit.h"
 
-/* A store that is full waits so long for the keeper. */
-#define HCP_GROW_LIMIT		HZ
+/* A store that is full waits so long for the keeper; see also cow_may_wait(). */
+#define HCP_GROW_LIMIT		(10 * HZ)
 
-/* Half of the store free is enough, and so is this: 2 GiB. */
+/*
+ * So much free is enough: half of the store, or 2 GiB; of a small one, which fills
+ * before anybody has woken up, three quarters.
+ */
 #define HCP_ENOUGH_UNITS	(2ULL << (30 - HCP_UNIT_SHIFT))
+#define HCP_SMALL_UNITS		(64ULL << (20 - HCP_UNIT_SHIFT))
 
 /* An empty store. */
 struct hcp_store *hcp_store_new(bool fixed)
@@ -37,7 +41,10 @@ void hcp_store_close(struct hcp_store *store)
 static void look_at_space(struct hcp_store *store)
 {
 	u64 unused = store->nr_units - store->nr_used;
-	bool wants = !store->fixed && unused < min(store->nr_units / 2, HCP_ENOUGH_UNITS);
+	u64 half = store->nr_units / 2;
+	u64 enough = store->nr_units < HCP_SMALL_UNITS ? half + half / 2 :
+							 min(half, HCP_ENOUGH_UNITS);
+	bool wants = !store->fixed && unused < enough;
 
 	if (wants && !store->wants_space)
 		hcp_event();
@@ -133,6 +140,12 @@ void hcp_store_free(struct hcp_store *store, u64 unit, u64 count)
 	}
 	look_at_space(store);
 	spin_unlock(&store->lock);
+}
+
+/* Whether nothing more has gone in since somebody tried. */
+bool hcp_store_is_full(struct hcp_store *store)
+{
+	return READ_ONCE(store->full_since);
 }
 
 /* Whether somebody who finds the store full had better try again in a moment. */

@@ -19,7 +19,7 @@ struct hcp_store {
 	u64 nr_units;			/* @lock */
 	u64 nr_used;			/* @lock */
 	bool wants_space;		/* @lock; read anywhere */
-	unsigned long full_since;	/* @lock: jiffies, 0: it is not full */
+	unsigned long full_since;	/* @lock: jiffies, 0: it is not full; read anywhere */
 };
 
 /* Where some units of the store are. */
@@ -37,6 +37,7 @@ int hcp_store_add(struct hcp_store *store, struct hcp_segment *segment);
 u64 hcp_store_alloc(struct hcp_store *store, unsigned int want, unsigned int *got);
 void hcp_store_free(struct hcp_store *store, u64 unit, u64 count);
 bool hcp_store_may_grow(struct hcp_store *store);
+bool hcp_store_is_full(struct hcp_store *store);
 void hcp_store_size(struct hcp_store *store, u64 *nr_units, u64 *nr_used);
 void hcp_store_place(struct hcp_store *store, u64 unit, unsigned int count,
 		     struct hcp_place *place);
