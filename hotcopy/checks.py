@@ -93,6 +93,12 @@ def refuse_device(target: Target, hot_copies: Sequence[HotCopy], sysfs: Sysfs) -
         raise HcpError(
             f"{device.path} is a zoned device, whose blocks cannot be written in place", "copy its files instead"
         )
+    for holder in sysfs.holders(device.dev):
+        if sysfs.is_multipath(holder):
+            whole = f"/dev/mapper/{sysfs.dm_name(holder)}"
+            raise HcpError(
+                f"{device.path} is one of several paths to {whole}, so it does not see all writes", f"hcp {whole}"
+            )
     _refuse_swap(target, sysfs)
 
 

@@ -81,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
     """The grammar; long options may be shortened as far as they stay unique."""
     grammar = _Parser(
         prog="hcp",
-        usage="hcp [-m DIR | --skip-mount] [-o] [-c WHERE [--force]] [-q PCT] [--store-size SIZE] DEVICE...\n"
+        usage="hcp [-m DIR | --skip-mount] [-o] [-c WHERE [--force]] [-q PCT] [--store-size SIZE] [--all-blocks] DEVICE...\n"
         "       hcp -l [--json] | -s DEVICE | -r HOTCOPY | -r --all | -v | -h\n"
         "       hcp --changed DEVICE [--since HOTCOPY] [--until HOTCOPY] [--json | --bitmap]",
         description=_DESCRIPTION,
@@ -112,6 +112,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="SIZE",
         type=_size,
         help="space for changed blocks, such as 512M or 4G (binary), instead of as much as it takes",
+    )
+    add(
+        "--all-blocks",
+        action="store_true",
+        help="keep what was free space as well (deleted files); otherwise it reads as zeros",
     )
     add("-l", "--list", action="store_true", help="list the hot copies")
     add("--json", action="store_true", help="with -l and --changed: for programs")
@@ -148,7 +153,16 @@ def _actions(given: argparse.Namespace) -> list[str]:
     return [name for name, is_wanted in wanted if is_wanted]
 
 
-_WITH_CREATION = ("mount_point", "skip_mount", "read_only", "store_size", "changed_blocks", "force", "quota")
+_WITH_CREATION = (
+    "mount_point",
+    "skip_mount",
+    "read_only",
+    "store_size",
+    "changed_blocks",
+    "force",
+    "quota",
+    "all_blocks",
+)
 _WITH_CHANGED = ("since", "until", "bitmap")
 
 
@@ -211,6 +225,7 @@ def _request(given: argparse.Namespace) -> planning.Request:
         changed_blocks=given.changed_blocks,
         force=given.force,
         quota=given.quota,
+        all_blocks=given.all_blocks,
     )
 
 

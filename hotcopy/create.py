@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Sequence
 from typing import Callable
@@ -27,7 +28,7 @@ from hotcopy import (
 )
 from hotcopy.device import resolve
 from hotcopy.driver import Created, Driver, HotCopy, Origin
-from hotcopy.errors import HcpError
+from hotcopy.errors import DriverError, HcpError
 from hotcopy.filesystems import Filesystem
 from hotcopy.mounting import MountPoint
 from hotcopy.output import Output
@@ -72,6 +73,17 @@ def _origin(plan: OriginPlan, request: Request, driver: Driver, stack: contextli
     )
 
 
+def _explained(error: DriverError, plan: Plan) -> HcpError:
+    """Names the filesystem where the driver only knows that there is one."""
+    moving = [filesystem.place for filesystem in plan.freeze if filesystem.fstype == "btrfs"]
+    if error.errno == errno.EOPNOTSUPP and moving:
+        return HcpError(
+            f"{error.cause} (this kernel does not let the driver freeze the btrfs on {', '.join(moving)})",
+            "unmount it for the hot copy, or use btrfs subvolume snapshot",
+        )
+    return error
+
+
 def _snapshot(plan: Plan, driver: Driver, out: Output, check: Check) -> Created:
     """Makes the stores and the hot copies; when it fails the stores are gone again."""
     with contextlib.ExitStack() as stack:
@@ -87,7 +99,10 @@ def _snapshot(plan: Plan, driver: Driver, out: Output, check: Check) -> Created:
         for item, origin in zip(plan.origins, origins):
             if item.target.filesystem is None:
                 _write_back_device(origin.bdev_fd, item.device.path)
-        return driver.create(origins, roots)
+        try:
+            return driver.create(origins, roots)
+        except DriverError as error:
+            raise _explained(error, plan) from error
 
 
 def _report(copy: HotCopy, created: Created, out: Output) -> None:
@@ -151,7 +166,9 @@ def _create(plan: Plan, driver: Driver, out: Output, check: Check) -> None:
             keeper.ensure(driver)  # it lets stores grow, and sees to the floors of those that do not
             for item, copy in zip(plan.origins, copies):
                 nodes.appear(copy.node, copy.device)
-                if item.target.filesystem is not None:  # before anything is written to the hot copy
+                if (
+                    item.target.filesystem is not None and not plan.request.all_blocks
+                ):  # before anything is written to the hot copy
                     freespace.tell(driver, copy, item.target.filesystem.fstype)
                 _report(copy, created, out)
                 check()

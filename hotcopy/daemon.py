@@ -15,13 +15,13 @@ _DEFAULT = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM, signa
 _PRIORITY = -10  # a full store waits for this process
 
 
-def close_descriptors() -> None:
-    """Closes everything but 0, 1 and 2, which become /dev/null."""
+def close_descriptors(keep: int = 0) -> None:
+    """Closes everything but ``keep`` and 0, 1 and 2, which become /dev/null."""
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
     for fd in [int(text) for text in os.listdir("/proc/self/fd")]:
-        if fd > 2:
+        if fd > 2 and fd != keep:
             with contextlib.suppress(OSError):
                 os.close(fd)
 

@@ -16,7 +16,8 @@ from hotcopy.fsmap import Range
 _FIRST_CLUSTER = 2
 _MOST_FAT12 = 4084  # clusters, as the kernel decides (fs/fat/fat.h)
 _MOST_FAT16 = 65524
-_BATCH = 1 << 16  # clusters looked at in one go
+_BATCH = 1 << 16  # clusters of one batch
+_LOOK = 256  # clusters looked at in one go
 
 
 @dataclass(frozen=True)
@@ -61,21 +62,30 @@ def _entries(fd: int, table: int, bits: int, first: int, count: int) -> list[int
         return [entry for pair in pairs for entry in (pair & 0xFFF, pair >> 12)][:count]
     if bits == 16:
         return list(struct.unpack_from(f"<{count}H", data))
-    return [entry & 0x0FFFFFFF for entry in struct.unpack_from(f"<{count}I", data)]
+    entries = struct.unpack_from(f"<{count}I", data)
+    if max(entries) <= 0x0FFFFFFF:
+        return list(entries)
+    return [entry & 0x0FFFFFFF for entry in entries]
 
 
 def _free_in(shape: Layout, first: int, entries: list[int]) -> list[Range]:
     """Runs of zeros among the entries."""
     found = []
     start: int | None = None
-    for number, entry in enumerate([*entries, 1]):
-        if entry == 0:
-            start = number if start is None else start
-        elif start is not None:
-            where = shape.data + (first + start - _FIRST_CLUSTER) * shape.cluster
-            found.append(Range(where, (number - start) * shape.cluster))
-            start = None
-    return found
+    for at in range(0, len(entries), _LOOK):
+        part = entries[at : at + _LOOK]
+        # Most are all alike, which is seen faster than one by one.
+        alike = not any(part) if part[0] == 0 else 0 not in part
+        for number, entry in enumerate(part[:1] if alike else part, at):
+            if entry == 0:
+                start = number if start is None else start
+            elif start is not None:
+                found.append((start, number))
+                start = None
+    if start is not None:
+        found.append((start, len(entries)))
+    data = shape.data + (first - _FIRST_CLUSTER) * shape.cluster
+    return [Range(data + one * shape.cluster, (two - one) * shape.cluster) for one, two in found]
 
 
 def free_ranges(fd: int) -> Iterator[list[Range]]:

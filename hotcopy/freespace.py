@@ -36,7 +36,7 @@ _LET_GO = 0.5  # seconds that a killed child may take to end
 _HIDDEN = "/proc"
 
 
-class _DoubtError(Exception):
+class DoubtError(Exception):
     """Why the free blocks are taken for used."""
 
 
@@ -44,17 +44,17 @@ def refuse_doubtful(superblock: bytes, fstype: str) -> None:
     """Refuses a filesystem that says of itself that it is damaged, or not complete. ``superblock``: its first 4 KiB."""
     if fstype in _EXT:
         if struct.unpack_from("<H", superblock, 1024 + 0x38)[0] != 0xEF53:
-            raise _DoubtError("there is no ext superblock")
+            raise DoubtError("there is no ext superblock")
         if struct.unpack_from("<H", superblock, 1024 + 0x3A)[0] & 0x2:
-            raise _DoubtError("the filesystem has errors, its bitmaps may be wrong")
+            raise DoubtError("the filesystem has errors, its bitmaps may be wrong")
         if struct.unpack_from("<I", superblock, 1024 + 0x60)[0] & 0x4:
-            raise _DoubtError("the journal is not empty, the bitmaps are not complete")
+            raise DoubtError("the journal is not empty, the bitmaps are not complete")
     if fstype == "xfs":
         if superblock[:4] != b"XFSB":
-            raise _DoubtError("there is no XFS superblock")
+            raise DoubtError("there is no XFS superblock")
         version = struct.unpack_from(">H", superblock, 100)[0] & 0xF
         if version >= 5 and struct.unpack_from(">I", superblock, 216)[0] & 0x10:
-            raise _DoubtError("the filesystem needs a repair")
+            raise DoubtError("the filesystem needs a repair")
 
 
 def whole_units(ranges: Iterable[Range], size: int) -> list[Range]:
@@ -69,7 +69,7 @@ def whole_units(ranges: Iterable[Range], size: int) -> list[Range]:
     start = end = 0
     for item in ranges:
         if item.start < end:
-            raise _DoubtError("the free ranges overlap or are not sorted")
+            raise DoubtError("the free ranges overlap or are not sorted")
         if item.start != end:
             take(start, end)
             start = item.start
@@ -87,7 +87,7 @@ def _checked(batches: Iterator[list[Range]], free: int) -> Iterator[list[Range]]
     for batch in batches:
         total += sum(item.length for item in batch)
         if total > free:
-            raise _DoubtError("more blocks are called free than the filesystem counts")
+            raise DoubtError("more blocks are called free than the filesystem counts")
         yield batch
 
 
@@ -102,7 +102,7 @@ def _from_mounted(node: str, fstype: str, dev: DevId) -> Iterator[list[Range]]:
         try:
             status = os.fstatvfs(root)
             if DevId.of(os.fstat(root).st_dev) != dev:
-                raise _DoubtError("something else was mounted")
+                raise DoubtError("something else was mounted")
             # XFS counts fewer free blocks than its tree holds: it sets some aside for the tree itself.
             slack = status.f_blocks // 50 if fstype == "xfs" else 0
             yield from _checked(fsmap.free_ranges(root, dev), (status.f_bfree + slack) * status.f_frsize)
@@ -124,7 +124,7 @@ def _batches(node: str, fstype: str, dev: DevId) -> Iterator[list[Range]]:
         os.close(device)
 
 
-def _child(copy: HotCopy, fstype: str, pipe: int) -> None:
+def _child(node: str, fstype: str, dev: DevId, pipe: int) -> None:
     libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
@@ -133,11 +133,11 @@ def _child(copy: HotCopy, fstype: str, pipe: int) -> None:
             with contextlib.suppress(OSError):
                 os.close(fd)
     try:
-        for batch in _batches(copy.node, fstype, copy.device):
+        for batch in _batches(node, fstype, dev):
             _write(pipe, b"".join(_PAIR.pack(item.start, item.length) for item in batch))
         _write(pipe, _END)
-    except (_DoubtError, OSError, ValueError, struct.error) as error:
-        _debug(f"the free blocks of {copy.node} are not known: {error}")
+    except (DoubtError, OSError, ValueError, struct.error) as error:
+        _debug(f"the free blocks of {node} are not known: {error}")
 
 
 def _write(pipe: int, data: bytes) -> None:
@@ -174,13 +174,16 @@ def _end(child: int) -> None:
             time.sleep(0.005)
 
 
-def _ask(copy: HotCopy, fstype: str, limit: float) -> list[Range]:
-    """What a child process says that is free. _DoubtError."""
+def find(node: str, dev: DevId, size: int, fstype: str, limit: float) -> list[Range]:
+    """The free ranges of the filesystem on a device of ``size`` bytes that does not change, as a child process sees them.
+
+    Whole units; after ``limit`` seconds those that were found. OSError, DoubtError.
+    """
     reader, writer = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child == 0:
         try:
-            _child(copy, fstype, writer)
+            _child(node, fstype, dev, writer)
         finally:
             os._exit(0)
     try:
@@ -190,10 +193,10 @@ def _ask(copy: HotCopy, fstype: str, limit: float) -> list[Range]:
         os.close(reader)
         _end(child)
     if ended and data[-_PAIR.size :] != _END:
-        raise _DoubtError("it was not told to the end")
+        raise DoubtError("it was not told to the end")
     # Past the limit what has come is right as far as it goes; the rest counts as used.
     pairs = _PAIR.iter_unpack(data[: len(data) // _PAIR.size * _PAIR.size])
-    return whole_units((Range(start, length) for start, length in pairs if length), copy.nr_sectors * abi.SECTOR_SIZE)
+    return whole_units((Range(start, length) for start, length in pairs if length), size)
 
 
 @contextlib.contextmanager
@@ -220,11 +223,11 @@ def tell(driver: Driver, copy: HotCopy, fstype: str, limit: float = 5.0) -> int:
         return 0
     try:
         with _read_only(copy):
-            ranges = _ask(copy, fstype, limit)
+            ranges = find(copy.node, copy.device, copy.nr_sectors * abi.SECTOR_SIZE, fstype, limit)
         if not ranges:
             return 0
         driver.set_free(copy.minor, [Extent(item.start, item.start, item.length) for item in ranges])
-    except (_DoubtError, HcpError, OSError) as error:
+    except (DoubtError, HcpError, OSError) as error:
         _debug(f"the free blocks of {copy.node} are not known: {error}")
         return 0
     return sum(item.length for item in ranges)

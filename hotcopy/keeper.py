@@ -2,7 +2,7 @@
 """The keeper: one process for all hot copies, which lets their stores grow and ends them at their floor (design, 3.6).
 
 hcp starts it and it ends with the last hot copy; there is no state that a new one would miss. While it has nothing
-to do it holds /dev/hcp and nothing else: no mount, no file of any filesystem.
+to do it holds /dev/hcp and its workers, and nothing else: no mount, no file of any filesystem.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ from hotcopy import abi, daemon, grow, mounts
 from hotcopy.devid import DevId
 from hotcopy.driver import Driver, HotCopy
 from hotcopy.errors import DriverError, HcpError
-from hotcopy.grow import Need, Outcome
+from hotcopy.grow import Outcome
 from hotcopy.mounts import Mount
 from hotcopy.output import complain
 from hotcopy.store import Space
+from hotcopy.worker import Worker
 
 _NAME = b"hcp-keeper"
 _START_PATIENCE = 2.0  # seconds
 _IDLE = 10.0  # seconds that a keeper waits for the first hot copy
 _PERIOD = 1.0  # seconds between looks at the free space
 _BUSY_PERIOD = 0.02  # seconds, while a store is growing
+_MOST_IDLE = 2  # workers
+_SOON = 2.0  # seconds that this takes unless the filesystem is frozen
 _PAUSE = 0.5  # seconds until the next attempt after one that did not succeed, twice that after the next, ...
 _LONGEST_PAUSE = {Outcome.GROWN: 0.0, Outcome.NO_ROOM: 1.0, Outcome.UNUSABLE: 60.0, Outcome.FAILED: 5.0}
 
@@ -72,42 +75,18 @@ class _MountTable:
 
 @dataclass
 class _Growth:
-    """A process that lets one store grow; 0 when there is none."""
+    """What is known of the growth of one store; ``worker`` is at it."""
 
-    child: int = 0
+    worker: Worker | None = None
+    started: float = 0.0
     not_before: float = 0.0
     failures: int = 0
-
-    def reap(self) -> None:
-        """Notes how it ended."""
-        if not self.child:
-            return
-        done, status = os.waitpid(self.child, os.WNOHANG)
-        if done:
-            self.child = 0
-            code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else Outcome.FAILED
-            self.note(Outcome(code) if code < len(Outcome) else Outcome.FAILED)
 
     def note(self, outcome: Outcome) -> None:
         """When the next attempt may be. The free blocks of a new hot copy become known in a moment, or never."""
         self.failures = 0 if outcome is Outcome.GROWN else self.failures + 1
         pause = min(_PAUSE * 2 ** min(self.failures - 1, 10), _LONGEST_PAUSE[outcome])
         self.not_before = time.monotonic() + pause
-
-    def start(self, need: Need) -> None:
-        """Lets a child do it: a frozen filesystem holds it up, and the keeper has other stores to serve."""
-        if self.child or time.monotonic() < self.not_before:
-            return
-        child = os.fork()
-        if child == 0:
-            status = int(Outcome.FAILED)
-            try:
-                # Else the driver would think that the keeper lives on in us.
-                daemon.close_descriptors()
-                status = int(grow.attempt(need))
-            finally:
-                os._exit(status)
-        self.child = child
 
 
 @dataclass
@@ -117,32 +96,60 @@ class Keeper:
     driver: Driver
     table: _MountTable = field(default_factory=_MountTable)
     growths: dict[DevId, _Growth] = field(default_factory=dict)
+    idle: list[Worker] = field(default_factory=list)
     looked: float = 0.0
 
     def step(self) -> None:
         """Looks at every hot copy once, and does what there is to do. DriverError."""
         origins = by_origin(self.driver.hot_copies())
         for growth in self.growths.values():
-            growth.reap()
-        self.growths = {origin: growth for origin, growth in self.growths.items() if growth.child or origin in origins}
+            self._reap(growth)
+        self.growths = {origin: growth for origin, growth in self.growths.items() if growth.worker or origin in origins}
         for origin, copies in origins.items():
             if wants_space(copies):
-                self._grow(origin, copies)
+                with contextlib.suppress(OSError):  # no memory for a process now
+                    self._grow(origin, copies)
         if time.monotonic() >= self.looked + _PERIOD:
             self.looked = time.monotonic()
             self._mind_floors(origins)
+        if not self.idle and self.period == _PERIOD:
+            with contextlib.suppress(OSError):
+                self.idle.append(Worker())  # ahead of need, not when it is in the way
 
     @property
-    def is_growing(self) -> bool:
-        """Whether there is a child to reap soon."""
-        return any(growth.child for growth in self.growths.values())
+    def period(self) -> float:
+        """How long to wait for the driver: a child of ours may end before."""
+        soon = time.monotonic() - _SOON
+        growing = any(growth.worker and growth.started > soon for growth in self.growths.values())
+        return _BUSY_PERIOD if growing else _PERIOD
+
+    def _reap(self, growth: _Growth) -> None:
+        outcome = growth.worker.outcome() if growth.worker else None
+        if growth.worker is None or outcome is None:
+            return
+        growth.note(outcome)
+        if growth.worker.is_alive and len(self.idle) < _MOST_IDLE:
+            self.idle.append(growth.worker)
+        else:
+            growth.worker.close()
+        growth.worker = None
 
     def _grow(self, origin: DevId, copies: list[HotCopy]) -> None:
+        growth = self.growths.setdefault(origin, _Growth())
+        if growth.worker or time.monotonic() < growth.not_before:
+            return
         mount = self.table.whole(copies[0].store)
-        if mount is not None:
-            growth = self.growths.setdefault(origin, _Growth())
-            with contextlib.suppress(OSError):  # no memory for a process now
-                growth.start(grow.need_of(copies, mount))
+        if mount is None:
+            return
+        worker = self.idle.pop() if self.idle else Worker()
+        growth.started = time.monotonic()
+        growth.worker = worker
+        worker.give(grow.need_of(copies, mount))
+
+    def close(self) -> None:
+        """Lets the workers end."""
+        for worker in [*self.idle, *(growth.worker for growth in self.growths.values() if growth.worker)]:
+            worker.close()
 
     def _mind_floors(self, origins: Origins) -> None:
         for copies in origins.values():
@@ -164,17 +171,21 @@ def _serve(driver: Driver, started: float, served: bool) -> bool:
     """Until there is no hot copy left. False when there is another keeper, or the driver does not want one."""
     keeper = Keeper(driver)
     seen = 0
-    while True:
-        try:
-            waited = driver.wait(seen, _BUSY_PERIOD if keeper.is_growing else _PERIOD, keeper=True)
-            seen = waited.seen
-            served = served or waited.hot_copies > 0
-            if not waited.hot_copies and (served or time.monotonic() > started + _IDLE):
-                return True
-            keeper.step()
-        except DriverError as error:
-            if error.errno not in (errno.EINTR, errno.ENOMEM):
-                return False
+    try:
+        while True:
+            try:
+                # The first call returns at once, and is what whoever started us is waiting for.
+                waited = driver.wait(seen, keeper.period, keeper=True)
+                seen = waited.seen
+                served = served or waited.hot_copies > 0
+                if not waited.hot_copies and (served or time.monotonic() > started + _IDLE):
+                    return True
+                keeper.step()
+            except DriverError as error:
+                if error.errno not in (errno.EINTR, errno.ENOMEM):
+                    return False
+    finally:
+        keeper.close()
 
 
 def run() -> None:

@@ -117,6 +117,7 @@ def as_json(found: Sequence[Session]) -> str:
             "floor_percent": session.copy.floor_percent,
             "free_known": session.copy.free_known,
             "free_bytes": session.copy.free_bytes,
+            "changed_known": not session.copy.changed_lost,
         }
         for session in found
     ]

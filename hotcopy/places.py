@@ -50,7 +50,10 @@ Place = Union[FilesystemPlace, DevicePlace]
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What there is on this machine: looked at once, so that all decisions are about one state."""
+    """What there is on this machine: looked at once, so that all decisions are about one state.
+
+    ``filesystems`` may have some that are mounted for other processes only, and not in ``table``.
+    """
 
     table: Sequence[Mount]
     filesystems: Sequence[Filesystem]
@@ -89,16 +92,21 @@ def _root_of(mounts: Sequence[Mount], path: str) -> Mount:
     )
 
 
-def _in_filesystem(filesystem: Filesystem, path: str, shown: str = "") -> FilesystemPlace:
+def _in_filesystem(filesystem: Filesystem, path: str, around: Surroundings) -> FilesystemPlace:
     _refuse_type(filesystem.fstype, path)
+    if filesystem.mounts[0] not in around.table:
+        raise HcpError(
+            f"{path} is mounted only where this process does not see it ({filesystem.place}), so it cannot take changed"
+            " blocks",
+            f"mount it here too, or {ELSEWHERE}",
+        )
     mount = _root_of(filesystem.mounts, path)
-    return FilesystemPlace(mount, devices.by_number(filesystem.devices[0]), shown or mount.mount_point)
+    return FilesystemPlace(mount, devices.by_number(filesystem.devices[0]), mount.mount_point)
 
 
-def _own(target: Target, filesystem: Filesystem) -> FilesystemPlace:
+def _own(target: Target, filesystem: Filesystem, around: Surroundings) -> FilesystemPlace:
     """The place that needs no -c."""
-    checks.refuse_small(target.device)
-    place = _in_filesystem(filesystem, target.device.path)
+    place = _in_filesystem(filesystem, target.device.path, around)
     return FilesystemPlace(place.mount, place.device, os.path.join(place.mount.mount_point, store.DIRECTORY))
 
 
@@ -115,7 +123,7 @@ def _on_partition(target: Target, around: Surroundings) -> FilesystemPlace:
     found = []
     for partition in around.sysfs.partitions(target.device.dev):
         filesystem = filesystems.on(around.filesystems, partition)
-        if filesystem is not None and filesystem.fstype in HOLDING:
+        if filesystem is not None and filesystem.fstype in HOLDING and filesystem.mounts[0] in around.table:
             mount = mount_table.whole_and_writable(filesystem.mounts)
             if mount is not None:
                 shown = os.path.join(mount.mount_point, store.DIRECTORY)
@@ -132,8 +140,9 @@ def _on_partition(target: Target, around: Surroundings) -> FilesystemPlace:
 
 def default(target: Target, around: Surroundings) -> FilesystemPlace:
     """The place without -c: on the origin itself. HcpError when there is none."""
+    checks.refuse_small(target.device)
     if target.filesystem is not None:
-        return _own(target, target.filesystem)
+        return _own(target, target.filesystem, around)
     if target.carries_others:
         return _on_partition(target, around)
     device = target.device
@@ -172,12 +181,16 @@ def _of_directory(where: str, around: Surroundings) -> FilesystemPlace:
     if filesystem is None:
         _refuse_type(mount.fstype, where)
         raise HcpError(f"{where} is on {mount.fstype}, which has no block device", ELSEWHERE)
-    return _in_filesystem(filesystem, where)
+    return _in_filesystem(filesystem, where, around)
 
 
 def _unused(device: BlockDevice, force: bool, around: Surroundings) -> DevicePlace:
     """A whole block device; refuses everything that somebody else uses or may want to keep. HcpError."""
     other = "give a device that nobody uses"
+    if any(copy.store == device.dev for copy in around.hot_copies):
+        return DevicePlace(
+            device
+        )  # a further hot copy shares it; it is not free for another origin, as opening it tells
     if device.read_only:
         raise HcpError(f"{device.path} is read-only, so it cannot take changed blocks", other)
     if around.sysfs.is_zoned(device.dev):
@@ -209,7 +222,7 @@ def _named(where: str, force: bool, around: Surroundings) -> Place:
     device = devices.resolve(where)
     filesystem = filesystems.on(around.filesystems, device.dev)
     if filesystem is not None:
-        return _in_filesystem(filesystem, device.path)
+        return _in_filesystem(filesystem, device.path, around)
     return _unused(device, force, around)
 
 

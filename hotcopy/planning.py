@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hotcopy import abi, checks, cycles, filesystems, mounting, mounts, places, store, targets
+from hotcopy import abi, checks, cycles, filesystems, mounting, mounts, namespaces, places, store, targets
 from hotcopy.device import BlockDevice
 from hotcopy.devid import DevId
 from hotcopy.driver import Driver, HotCopy
 from hotcopy.errors import HcpError
 from hotcopy.filesystems import Filesystem
+from hotcopy.mounts import Mount
 from hotcopy.places import DevicePlace, Place, Surroundings
 from hotcopy.sysfs import Sysfs
 from hotcopy.targets import Target
@@ -29,6 +30,7 @@ class Request:
     changed_blocks: str | None = None
     force: bool = False
     quota: int | None = None
+    all_blocks: bool = False  # keep what was free, too: deleted files, an image exact to the last byte
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,15 @@ def _refuse_other_place(device: BlockDevice, sharing: Sequence[HotCopy], place: 
         )
 
 
+def _refuse_all_blocks(request: Request, device: BlockDevice, sharing: Sequence[HotCopy]) -> None:
+    """A store in the origin itself that grows would stop growing: every block it could have would be needed."""
+    if request.all_blocks and sharing[0].store == device.dev and not sharing[0].fixed_store:
+        raise HcpError(
+            f"{device.path} has hot copies without --all-blocks, whose space for changed blocks would stop growing",
+            "leave it out, or end the others first (hcp -r)",
+        )
+
+
 def _refuse_cycles(origins: Sequence[OriginPlan], stores: Mapping[DevId, frozenset[DevId]], sysfs: Sysfs) -> None:
     """Refuses a store whose writes would be copied into itself, perhaps by way of other origins."""
     made = {item.device.dev: frozenset([item.place.device.dev]) for item in origins if item.place is not None}
@@ -123,22 +134,25 @@ def _origin(request: Request, target: Target, named: Place | None, around: Surro
     sharing = _sharing(request, target.device, around.hot_copies)
     fstype, not_mounted = _mountable(request, target, around.sysfs)
     if sharing:
+        _refuse_all_blocks(request, target.device, sharing)
         if named is not None:
             _refuse_other_place(target.device, sharing, named)
         floor = sharing[-1].floor_percent if request.quota is None else request.quota
         return OriginPlan(target, None, sharing[0].store_path, floor, False, fstype, not_mounted)
     place = named if named is not None else places.default(target, around)
-    fixed = request.store_size is not None or isinstance(place, DevicePlace) or _needs_all_at_once(target, place)
+    fixed = request.store_size is not None or isinstance(place, DevicePlace) or _needs_all_at_once(request, target, place)
     floor = store.FLOOR_PERCENT if request.quota is None else request.quota
     return OriginPlan(target, place, place.shown, floor, fixed, fstype, not_mounted)
 
 
-def _needs_all_at_once(target: Target, place: Place) -> bool:
+def _needs_all_at_once(request: Request, target: Target, place: Place) -> bool:
     """Whether the store cannot grow.
 
-    It grows into blocks that no hot copy needs. On a disk of several filesystems nobody tells the driver which blocks
-    were free, so that no later file on it would do.
+    It grows into blocks that no hot copy needs. With --all-blocks each is needed; on a disk of several filesystems
+    nobody tells the driver which blocks were free. So no later file there would do.
     """
+    if request.all_blocks and place.device.dev == target.device.dev:
+        return True
     return target.filesystem is None and place.device.dev in target.carried
 
 
@@ -174,10 +188,20 @@ def _refuse_occupied(request: Request, devices: Sequence[BlockDevice], around: S
         mounting.refuse_occupied(request.mount_point, around.table, taken)
 
 
+def _mounted(devices: Sequence[BlockDevice], table: Sequence[Mount], sysfs: Sysfs) -> tuple[Filesystem, ...]:
+    """The mounted filesystems; those that only others see too, if something is on a device that we do not see."""
+    own = filesystems.read(table, sysfs)
+    carried = filesystems.carried([device.dev for device in devices], own, sysfs)
+    leaves = [dev for dev in carried if not sysfs.partitions(dev) and not sysfs.holders(dev)]
+    if all(filesystems.on(own, dev) for dev in leaves):
+        return own
+    return own + filesystems.read(namespaces.foreign_mounts({mount.dev for mount in table}), sysfs)
+
+
 def plan(request: Request, devices: Sequence[BlockDevice], driver: Driver) -> Plan:
     """Decides all of it, or says what speaks against it. HcpError."""
     sysfs, table = Sysfs(), mounts.read()
-    around = Surroundings(table, filesystems.read(table, sysfs), driver.hot_copies(), sysfs)
+    around = Surroundings(table, _mounted(devices, table, sysfs), driver.hot_copies(), sysfs)
     _refuse_twice(devices)
     named = None
     if request.changed_blocks is not None:

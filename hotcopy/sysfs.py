@@ -50,6 +50,10 @@ class Sysfs:
         """``vg-root``; "" when it is not a device-mapper device."""
         return self._read(f"{self._top(dev)}/dm/name")
 
+    def is_multipath(self, dev: DevId) -> bool:
+        """Whether this is the device-mapper device of a disk that is reached by several paths."""
+        return self._read(f"{self._top(dev)}/dm/uuid").startswith("mpath-")
+
     def by_name(self, name: str) -> DevId | None:
         """The device the kernel calls ``name``."""
         return self._dev(f"{self.root}/class/block/{name}")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import random
 import struct
 import tempfile
 from pathlib import Path
@@ -78,7 +79,7 @@ def test_the_longest_ranges_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("ranges", [[Range(8192, 4096), Range(0, 4096)], [Range(0, 8192), Range(4096, 8192)]])
 def test_what_is_not_sorted_is_doubtful(ranges: list[Range]) -> None:
-    with pytest.raises(freespace._DoubtError):
+    with pytest.raises(freespace.DoubtError):
         freespace.whole_units(ranges, 1 << 30)
 
 
@@ -100,7 +101,7 @@ def ext_superblock(state: int, incompatible: int) -> bytes:
     ],
 )
 def test_doubtful_filesystems(fstype: str, superblock: bytes) -> None:
-    with pytest.raises(freespace._DoubtError):
+    with pytest.raises(freespace.DoubtError):
         freespace.refuse_doubtful(superblock, fstype)
 
 
@@ -164,3 +165,21 @@ def test_free_is_what_both_tables_say(tmp_path: Path) -> None:
 def test_no_fat(boot: bytes) -> None:
     with pytest.raises(ValueError):
         fat.layout(boot)
+
+
+def test_runs_of_free_clusters_as_one_by_one(tmp_path: Path) -> None:
+    source = random.Random(5)
+    entries = [1, 1]
+    while len(entries) < 9000:
+        entries += [source.choice((0, 9))] * source.choice((1, 2, 100, 255, 256, 700))
+    shape = fat_image(tmp_path / "fat", 16, entries)
+    fd = os.open(tmp_path / "fat", os.O_RDONLY)
+    try:
+        found = [item for batch in fat.free_ranges(fd) for item in batch]
+    finally:
+        os.close(fd)
+    free = {number for number, entry in enumerate(entries) if entry == 0}
+    seen = [(item.start - shape.data) // 2048 + 2 + at for item in found for at in range(item.length // 2048)]
+    assert len(seen) == len(set(seen))
+    assert set(seen) == free
+    assert all(one.start + one.length < two.start for one, two in zip(found, found[1:]))

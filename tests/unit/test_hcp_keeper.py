@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from hotcopy import abi, driver, grow, keeper, mounts, store
+from hotcopy import abi, driver, grow, keeper, mounts, store, worker
 from hotcopy.devid import DevId
 from hotcopy.driver import Driver, HotCopy
 from hotcopy.grow import Outcome
@@ -62,14 +62,14 @@ def test_the_floor_ends_every_hot_copy_of_the_origin(monkeypatch: pytest.MonkeyP
         hot_copy(3, origin=DevId(8, 2), floor_percent=3),
         hot_copy(4, origin=DevId(8, 3), state="overflow", floor_percent=50),
     )
-    look(fake, monkeypatch, at_floor=7)
+    look(fake, monkeypatch, at_floor=7).close()
     assert fake.ended == [(1, abi.State.OVERFLOW, "the free space of /data is at its floor of 7 % (hcp -q)")]
 
 
 def test_above_the_floor_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Fake(hot_copy(1))
-    look(fake, monkeypatch, at_floor=6)
-    look(fake, monkeypatch, at_floor=1, mount=None)
+    look(fake, monkeypatch, at_floor=6).close()
+    look(fake, monkeypatch, at_floor=1, mount=None).close()
     assert not fake.ended
 
 
@@ -83,26 +83,60 @@ def test_above_the_floor_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_who_grows(monkeypatch: pytest.MonkeyPatch, copies: list[HotCopy], grows: bool) -> None:
-    asked: list[grow.Need] = []
+    def job(need: grow.Need) -> Outcome:
+        return Outcome.NO_ROOM if need == grow.Need(1, 5, HERE) else Outcome.FAILED
 
-    def attempt(need: grow.Need) -> Outcome:
-        asked.append(need)
-        os._exit(int(Outcome.NO_ROOM) if need.minor == 1 else 99)
-
-    monkeypatch.setattr(grow, "attempt", attempt)
+    monkeypatch.setattr(keeper, "Worker", lambda: worker.Worker(job))
     fake = Fake(*copies)
     kept = look(fake, monkeypatch, at_floor=0)
-    assert kept.is_growing == grows
-    if not grows:
-        return
-    growth = kept.growths[DevId(8, 1)]
-    child = growth.child
-    while kept.is_growing:
+    try:
+        assert (kept.period < 1.0) == grows
+        assert len(kept.idle) == (0 if grows else 1)  # ahead of need
+        if not grows:
+            return
+        growth = kept.growths[DevId(8, 1)]
+        assert growth.worker
+        process = growth.worker.process
+        deadline = time.monotonic() + 10
+        while kept.period < 1.0:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+            fake.copies = ()
+            kept.step()
+        assert time.monotonic() < growth.not_before <= time.monotonic() + 0.5
+        assert process in [idle.process for idle in kept.idle]
+    finally:
+        kept.close()
+
+
+def test_a_worker_that_died(monkeypatch: pytest.MonkeyPatch) -> None:
+    def job(_need: grow.Need) -> Outcome:
+        os._exit(3)
+
+    victim = worker.Worker(job)
+    assert victim.outcome() is None
+    victim.give(grow.Need(1, 5, HERE))
+    deadline = time.monotonic() + 10
+    while (outcome := victim.outcome()) is None:
+        assert time.monotonic() < deadline
         time.sleep(0.01)
-        growth.reap()
-    assert child and time.monotonic() < growth.not_before <= time.monotonic() + 1.0
-    kept.step()
-    assert not kept.is_growing  # it waits before it tries again
+    assert outcome is Outcome.FAILED
+    assert not victim.is_alive
+    with pytest.raises(OSError):
+        victim.give(grow.Need(1, 5, HERE))
+
+
+def test_workers_end_with_the_keeper() -> None:
+    one = worker.Worker(lambda _need: Outcome.GROWN)
+    for _ in range(3):
+        one.give(grow.Need(1, 5, HERE))
+        deadline = time.monotonic() + 10
+        while (outcome := one.outcome()) is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert outcome is Outcome.GROWN
+    one._line.close()
+    assert os.waitpid(one.process, 0) == (one.process, 0)
 
 
 def test_forgets_origins_without_hot_copies(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,6 +146,7 @@ def test_forgets_origins_without_hot_copies(monkeypatch: pytest.MonkeyPatch) -> 
     kept.growths[DevId(8, 2)] = keeper._Growth()
     kept.step()
     assert list(kept.growths) == [DevId(8, 1)]
+    kept.close()
 
 
 def test_need_has_the_highest_floor() -> None:

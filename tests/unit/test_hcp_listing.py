@@ -151,6 +151,7 @@ def test_json() -> None:
         "floor_percent": 5,
         "free_known": True,
         "free_bytes": 300 << 10,
+        "changed_known": True,
     }
     assert json.loads(listing.as_json(())) == {"format": 1, "hot_copies": []}
 

@@ -64,6 +64,14 @@ def test_zoned_counts_for_partitions_too(tree: Tree) -> None:
     assert tree.sysfs.is_zoned(SDA)
 
 
+def test_multipath(tree: Tree) -> None:
+    assert not tree.sysfs.is_multipath(DM0)
+    tree.write("dm-0", "dm/uuid", "LVM-abc")
+    assert not tree.sysfs.is_multipath(DM0)
+    tree.write("dm-0", "dm/uuid", "mpath-36001")
+    assert tree.sysfs.is_multipath(DM0)
+
+
 def test_a_whole_disk_freezes_everything_on_it(tree: Tree) -> None:
     table = [mounted(SDA1, "/boot"), mounted(DM0, "/"), mounted(DM1, "/data"), mounted(DevId(8, 32), "/other")]
     order = in_freeze_order([SDA], table, tree.sysfs)

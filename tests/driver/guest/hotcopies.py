@@ -47,8 +47,11 @@ def hcp(*words: str) -> str:
 
 
 def take(origin: str, *words: str) -> str:
-    """A new hot copy of a device: its node. Not mounted unless the words ask for it."""
-    text = hcp(*(words or ("--skip-mount",)), origin)
+    """A new hot copy of a device: its node. Not mounted unless the words ask for it. Free space is kept, too.
+
+    What hcp does without --all-blocks is what test_hcp_store_free.py is about.
+    """
+    text = hcp("--all-blocks", *(words or ("--skip-mount",)), origin)
     match = CREATED.search(text)
     assert match, text
     return match[1]
