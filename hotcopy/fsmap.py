@@ -80,8 +80,8 @@ def free_ranges(fd: int, dev: DevId) -> Iterator[list[Range]]:
     """
     device = encode_dev(dev)
     head = _Head(count=_BATCH)
-    # The high key: everything. All ones in the reserved fields would be refused.
-    ctypes.memmove(head.high, _RECORD.pack(*(2**32 - 1,) * 2, *(2**64 - 1,) * 4), _RECORD.size)
+    # The high key: everything. XFS wants it to have no length.
+    ctypes.memmove(head.high, _RECORD.pack(*(2**32 - 1,) * 2, *(2**64 - 1,) * 3, 0), _RECORD.size)
     while True:
         libc.ioctl(fd, _FS_IOC_GETFSMAP, head)
         if head.entries == 0:

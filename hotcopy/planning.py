@@ -140,7 +140,9 @@ def _origin(request: Request, target: Target, named: Place | None, around: Surro
         floor = sharing[-1].floor_percent if request.quota is None else request.quota
         return OriginPlan(target, None, sharing[0].store_path, floor, False, fstype, not_mounted)
     place = named if named is not None else places.default(target, around)
-    fixed = request.store_size is not None or isinstance(place, DevicePlace) or _needs_all_at_once(request, target, place)
+    fixed = (
+        request.store_size is not None or isinstance(place, DevicePlace) or _needs_all_at_once(request, target, place)
+    )
     floor = store.FLOOR_PERCENT if request.quota is None else request.quota
     return OriginPlan(target, place, place.shown, floor, fixed, fstype, not_mounted)
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The control node /dev/hcp and its ioctls; see hcp_ioctl.h. */
 #include <linux/capability.h>
+#include <linux/ctype.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -15,6 +17,12 @@
 #include "snapshot.h"
 
 DEFINE_MUTEX(hcp_control_lock);
+
+/*
+ * Creation and removal, taken before hcp_control_lock.  While filesystems are being frozen
+ * creation lets that go: what is written back then may need a store to grow.
+ */
+static DEFINE_MUTEX(change_lock);
 
 /* What every argument but that of HCP_IOC_VERSION begins with. */
 struct hcp_ioc_head {
@@ -132,11 +140,31 @@ static long control_grow(struct hcp_ioc_grow *arg)
 	return err;
 }
 
+/* One line, for the kernel log. */
+static bool is_line(const char *text, size_t size)
+{
+	size_t length = strnlen(text, size), i;
+
+	for (i = 0; i < length; i++)
+		if (iscntrl(text[i]))
+			return false;
+	return length && length < size;
+}
+
 static long control_end(struct hcp_ioc_end *arg)
 {
 	struct hcp_snap *snap = find_snap(arg->minor);
 
-	return snap ? hcp_origin_end(snap->origin, arg) : -ENXIO;
+	if ((arg->state != HCP_STATE_OVERFLOW && arg->state != HCP_STATE_FAILED) ||
+	    !is_line(arg->reason, sizeof(arg->reason)))
+		return -EINVAL;
+	if (!snap)
+		return -ENXIO;
+	/* It has ended: the origin may have others by now, which are not meant. */
+	if (!hcp_snap_is_active(snap))
+		return -ESTALE;
+	hcp_origin_fail(snap->origin, arg->state, arg->reason);
+	return 0;
 }
 
 static long control_changed(struct hcp_ioc_changed *arg)
@@ -177,6 +205,28 @@ static long control_locked(unsigned int cmd, void *arg)
 	return -ENOTTY;
 }
 
+static long control_lock_and_do(unsigned int cmd, void *arg)
+{
+	bool change = cmd == HCP_IOC_CREATE || cmd == HCP_IOC_REMOVE;
+	unsigned int nofs;
+	long err;
+
+	if (change && mutex_lock_killable(&change_lock))
+		return -EINTR;
+	err = mutex_lock_killable(&hcp_control_lock);
+	if (!err) {
+		/* Creation may wait for the lock with filesystems frozen. */
+		nofs = change ? 0 : memalloc_nofs_save();
+		err = control_locked(cmd, arg);
+		if (!change)
+			memalloc_nofs_restore(nofs);
+		mutex_unlock(&hcp_control_lock);
+	}
+	if (change)
+		mutex_unlock(&change_lock);
+	return err;
+}
+
 static bool is_known(unsigned int cmd)
 {
 	switch (cmd) {
@@ -215,15 +265,10 @@ static long control_ioctl(struct file *file, unsigned int cmd, unsigned long use
 	err = check_head(arg, size);
 	if (err)
 		goto out;
-	if (cmd == HCP_IOC_WAIT) {
+	if (cmd == HCP_IOC_WAIT)
 		err = hcp_event_wait(file, arg);
-	} else {
-		err = mutex_lock_killable(&hcp_control_lock);
-		if (err)
-			goto out;
-		err = control_locked(cmd, arg);
-		mutex_unlock(&hcp_control_lock);
-	}
+	else
+		err = control_lock_and_do(cmd, arg);
 	if (copy_to_user(argp, arg, size) && !err)
 		err = -EFAULT;
 out:

@@ -75,6 +75,8 @@ static int cow_start_copies(struct hcp_origin *origin, u64 unit, u64 last)
 			started = hcp_copy_start(origin, needed.snap, unit, needed.run);
 			if (started < 0)
 				return started;
+			if (started)
+				origin->short_since = 0;
 			needed.run = started;
 		}
 		cond_resched();
@@ -183,8 +185,10 @@ static bool cow_may_wait(struct hcp_origin *origin)
 		}
 		may = time_before(jiffies, origin->short_since + HCP_SHORT_LIMIT);
 	}
-	if (!may)
+	if (!may) {
 		hcp_origin_fail(origin, state, failure);
+		hcp_writeback_hurry(origin);
+	}
 	return may;
 }
 
@@ -200,12 +204,12 @@ void hcp_cow_work(struct work_struct *work)
 		spin_lock(&origin->pending_lock);
 		bio = bio_list_pop(&origin->pending);
 		spin_unlock(&origin->pending_lock);
-		if (!bio)
-			break;
-		if (cow_serve(origin, bio)) {
+		if (!bio) {
 			origin->short_since = 0;
-			continue;
+			break;
 		}
+		if (cow_serve(origin, bio))
+			continue;
 
 		/* To the end: one that needs much does not hold up all others. */
 		spin_lock(&origin->pending_lock);

@@ -152,7 +152,13 @@ static int arm(struct creation *creation, struct hcp_ioc_create *arg, const char
 	unsigned int i;
 	int err;
 
+	/*
+	 * What is written back now may need a store to grow, which takes the lock.  Nothing
+	 * of ours can go meanwhile: that takes another lock, which we have.
+	 */
+	mutex_unlock(&hcp_control_lock);
 	err = hcp_freeze_all(&creation->freeze, reason);
+	mutex_lock(&hcp_control_lock);
 	if (err) {
 		memalloc_nofs_restore(nofs);
 		return err;
@@ -171,6 +177,10 @@ static int arm(struct creation *creation, struct hcp_ioc_create *arg, const char
 	for (i = 0; i < creation->nr; i++) {
 		struct hcp_snap *snap = creation->item[i].snap;
 
+		/* Those that ended during the freeze leave it their space. */
+		bury_the_dead(snap->origin);
+		/* What nobody froze may still be on its way to the device. */
+		snap->changed.lost = !creation->freeze.nr;
 		snap->created_ns = created_ns;
 		snap->frozen_ns = arg->frozen_ns;
 		list_add_tail(&snap->node, &hcp_snaps);

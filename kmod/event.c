@@ -36,9 +36,15 @@ static const char *state_name(enum hcp_state state)
 static void announce(struct hcp_snap *snap)
 {
 	char *env[] = { NULL, NULL, NULL };
+	char reason[HCP_REASON_LEN];
+	enum hcp_state state;
 
-	env[0] = kasprintf(GFP_KERNEL, "HCP_STATE=%s", state_name(snap->state));
-	env[1] = kasprintf(GFP_KERNEL, "HCP_REASON=%s", snap->failure);
+	spin_lock(&snap->origin->chain_lock);
+	state = snap->state;
+	strscpy(reason, snap->failure, sizeof(reason));
+	spin_unlock(&snap->origin->chain_lock);
+	env[0] = kasprintf(GFP_KERNEL, "HCP_STATE=%s", state_name(state));
+	env[1] = kasprintf(GFP_KERNEL, "HCP_REASON=%s", reason);
 	if (env[0] && env[1])
 		kobject_uevent_env(&disk_to_dev(snap->disk)->kobj, KOBJ_CHANGE, env);
 	kfree(env[0]);

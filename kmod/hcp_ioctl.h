@@ -220,7 +220,10 @@ struct hcp_ioc_grow {
 	char reason[HCP_REASON_LEN];	/* out, when it fails */
 };
 
-/* HCP_IOC_END: the hot copies of the origin of @minor stop, they are still listed. */
+/*
+ * HCP_IOC_END: the hot copies of the origin of @minor stop, they are still listed.
+ * ESTALE: that one has ended already.  ENXIO: no such hot copy.
+ */
 struct hcp_ioc_end {
 	__u32 size;
 	__u32 abi;

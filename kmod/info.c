@@ -51,7 +51,7 @@ void hcp_snap_info(struct hcp_snap *snap, struct hcp_ioc_info *info)
 
 	spin_lock(&origin->chain_lock);
 	info->state = snap->state;
-	strscpy(info->reason, snap->failure ?: "", sizeof(info->reason));
+	strscpy(info->reason, snap->failure, sizeof(info->reason));
 	spin_unlock(&origin->chain_lock);
 }
 
@@ -182,7 +182,7 @@ static int check_changed(const struct changed_since *since, const char **reason)
 		if (!is_wanted(since, snap))
 			continue;
 		if (READ_ONCE(snap->changed.lost)) {
-			*reason = "memory was short, and not everything written was noted";
+			*reason = "not everything written was noted: memory was short, or no filesystem was frozen for the hot copy";
 			return -ENODATA;
 		}
 		if (!hcp_snap_is_active(snap)) {

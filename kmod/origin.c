@@ -12,7 +12,6 @@
 #include "hook.h"
 #include "io.h"
 #include "origin.h"
-#include "snapshot.h"
 #include "store.h"
 #include "unit.h"
 #include "writeback.h"
@@ -248,19 +247,5 @@ int hcp_origin_grow(struct hcp_origin *origin, struct hcp_ioc_grow *arg, const c
 	/* Those who found it full try again. */
 	hcp_writeback_hurry(origin);
 	hcp_cow_kick(origin);
-	return 0;
-}
-
-/* Its hot copies end, for a reason that somebody else has; hcp_control_lock is held. */
-int hcp_origin_end(struct hcp_origin *origin, const struct hcp_ioc_end *arg)
-{
-	if (arg->state != HCP_STATE_OVERFLOW && arg->state != HCP_STATE_FAILED)
-		return -EINVAL;
-	if (memchr(arg->reason, 0, sizeof(arg->reason)) == NULL || !arg->reason[0])
-		return -EINVAL;
-	/* The hot copies of the one before may still point to it. */
-	if (!origin->end_reason[0])
-		strscpy(origin->end_reason, arg->reason, sizeof(origin->end_reason));
-	hcp_origin_fail(origin, arg->state, origin->end_reason);
 	return 0;
 }

@@ -44,8 +44,6 @@ struct hcp_origin {
 	bool tracked;			/* hcp_control_lock */
 	unsigned int nr_snaps;		/* dead ones too; hcp_control_lock */
 
-	char end_reason[HCP_REASON_LEN];	/* of HCP_IOC_END; hcp_control_lock, once */
-
 	struct hcp_chain __rcu *chain;	/* written under @chain_lock */
 	spinlock_t chain_lock;
 
@@ -115,7 +113,6 @@ struct hcp_origin *hcp_origin_find(const struct block_device *bdev);
 struct hcp_origin *hcp_origin_new(struct file *file, const struct hcp_ioc_origin *arg,
 				  const char **reason);
 int hcp_origin_grow(struct hcp_origin *origin, struct hcp_ioc_grow *arg, const char **reason);
-int hcp_origin_end(struct hcp_origin *origin, const struct hcp_ioc_end *arg);
 void hcp_origin_free(struct hcp_origin *origin);
 
 #endif /* HCP_ORIGIN_H */

@@ -71,15 +71,16 @@ static void read_look_up(struct hcp_snap *snap, sector_t sector, sector_t end,
 	} else {
 		place->from = READ_ERROR;
 	}
-	spin_unlock(hcp_region_lock(origin, unit));
 
 	place->end = min(end, hcp_unit_sector(unit + run));
+	/* A new segment takes a unit only when it is preserved, and we would have seen that. */
 	if (place->from == READ_ORIGIN) {
 		if (hcp_segments_hold(origin->disk, origin->start + sector,
 				      place->end - sector, &same))
 			place->from = READ_ZEROS;
 		place->end = sector + same;
 	}
+	spin_unlock(hcp_region_lock(origin, unit));
 }
 
 /* Some sectors of the request, from the memory of @copy or (NULL) zeros. */

@@ -3,6 +3,7 @@
 #include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/rculist.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/uaccess.h>
@@ -103,6 +104,9 @@ static u64 needed_run(struct hcp_origin *origin, u64 unit, u64 last, bool *neede
 	return need.run;
 }
 
+/* A segment in more pieces does without the rest. */
+#define HCP_MAX_RUNS	(1 << 20)
+
 /* Runs in the making. */
 struct runs {
 	struct hcp_run *run;
@@ -120,6 +124,8 @@ static int runs_add(struct runs *runs, sector_t sector, sector_t nr_sectors, boo
 		runs->run[runs->nr - 1].nr_units += nr_sectors >> HCP_UNIT_SECTOR_SHIFT;
 		return 0;
 	}
+	if (runs->nr == HCP_MAX_RUNS)
+		return 0;
 	if (runs->nr == runs->room) {
 		room = runs->room ? 2 * runs->room : 256;
 		more = kvmalloc_array(room, sizeof(*more), GFP_KERNEL);
@@ -147,6 +153,7 @@ static int add_usable(struct runs *runs, struct hcp_origin *origin,
 	sector_t base = get_start_sect(segment->bdev);
 	sector_t start = base + run->sector, end = base + run_end(run), next, first, last;
 	bool needed, join = false;
+	unsigned int before;
 	int err = 0;
 
 	for (; start < end && !err; start = next) {
@@ -161,9 +168,12 @@ static int add_usable(struct runs *runs, struct hcp_origin *origin,
 			unit += needed_run(origin, unit, hcp_unit_behind(last), &needed);
 			next = min(origin->start + hcp_unit_sector(unit), end);
 		}
+		before = runs->nr;
 		if (!needed)
 			err = runs_add(runs, start - base, next - start, join);
-		join = !needed;
+		join = !needed && (join || runs->nr > before);
+		if (fatal_signal_pending(current))
+			err = -EINTR;
 		cond_resched();
 	}
 	return err;
@@ -227,10 +237,6 @@ static int number_units(struct hcp_segment *segment, const char **reason)
 		segment->run[i].unit = segment->nr_units;
 		segment->nr_units += segment->run[i].nr_units;
 	}
-	if (segment->nr_units > INT_MAX) {	/* bitmap_set() counts so far */
-		*reason = "a segment of the space for changed blocks is larger than 8 TiB";
-		return -EFBIG;
-	}
 	if (!segment->nr_units) {
 		*reason = "the store has no room for a single block of 4 KiB";
 		return -ENOSPC;
@@ -274,9 +280,10 @@ static int check_file(const struct hcp_segment *segment, const char **reason)
 	const struct inode *inode = file_inode(segment->file);
 
 	if (S_ISBLK(inode->i_mode)) {
-		if (segment->file == segment->bdev_file && segment->file->f_mode & FMODE_WRITE)
+		if (segment->file == segment->bdev_file && segment->file->f_mode & FMODE_WRITE &&
+		    READ_ONCE(segment->bdev->bd_holder) == segment->file)
 			return 0;
-		*reason = "a device that is a store must be opened for writing, and be on itself";
+		*reason = "a device that is a store must be opened for writing and exclusively, and be on itself";
 		return -EINVAL;
 	}
 	if (!S_ISREG(inode->i_mode)) {
@@ -290,6 +297,40 @@ static int check_file(const struct hcp_segment *segment, const char **reason)
 	if (inode->i_sb->s_bdev != segment->bdev) {
 		*reason = "the file of the store is on another device than it says";
 		return -EXDEV;
+	}
+	return 0;
+}
+
+/* A device that is a store holds nothing else: nobody else has it, not even hot copies. */
+static int check_exclusive(const struct hcp_segment *segment, const struct hcp_origin *origin,
+			   const char **reason)
+{
+	const struct hcp_origin *other;
+	bool shared = overlaps(segment, origin);
+
+	list_for_each_entry(other, &hcp_origins, node)
+		shared |= overlaps(segment, other);
+	if (!shared)
+		return 0;
+	*reason = "the device for changed blocks holds a device that is copied";
+	return -EBUSY;
+}
+
+/* No sector is given to two segments. */
+static int check_apart(const struct hcp_segment *segment, const char **reason)
+{
+	sector_t base = get_start_sect(segment->bdev), nr_sectors, same;
+	unsigned int i;
+
+	for (i = 0; i < segment->nr_runs; i++) {
+		const struct hcp_run *run = &segment->run[i];
+
+		nr_sectors = run->nr_units << HCP_UNIT_SECTOR_SHIFT;
+		if (hcp_segments_hold(segment->bdev->bd_disk, base + run->sector, nr_sectors,
+				      &same) || same < nr_sectors) {
+			*reason = "some of it is in use for changed blocks already";
+			return -EBUSY;
+		}
 	}
 	return 0;
 }
@@ -314,6 +355,10 @@ static int get_files(struct hcp_segment *segment, const struct hcp_ioc_segment *
 		*reason = "the space for changed blocks may not lie on a hot copy";
 		return -EOPNOTSUPP;
 	}
+	if (bdev_is_zoned(segment->bdev)) {
+		*reason = "the space for changed blocks is on a zoned device";
+		return -EOPNOTSUPP;
+	}
 	if (bdev_read_only(segment->bdev)) {
 		*reason = "the space for changed blocks is on a read-only device";
 		return -EROFS;
@@ -326,8 +371,21 @@ static int choose_units(struct hcp_segment *segment, const struct hcp_origin *or
 			const char **reason)
 {
 	struct hcp_origin *other;
-	int err = 0;
+	u64 nr_units = 0;
+	unsigned int i;
+	int err;
 
+	for (i = 0; i < segment->nr_runs; i++)
+		nr_units += segment->run[i].nr_units;
+	if (nr_units > INT_MAX) {	/* bitmap_set() counts so far */
+		*reason = "a segment of the space for changed blocks is larger than 8 TiB";
+		return -EFBIG;
+	}
+	err = check_apart(segment, reason);
+	if (!err && S_ISBLK(file_inode(segment->file)->i_mode))
+		err = check_exclusive(segment, origin, reason);
+	if (err)
+		return err;
 	if (overlaps(segment, origin) && !is_aligned(segment, origin)) {
 		*reason = "the store's partition is not aligned to 4 KiB on the origin";
 		return -EOPNOTSUPP;
@@ -383,11 +441,19 @@ fail:
 	return ERR_PTR(err);
 }
 
+/* Its blocks are like all others from now on; wait for RCU before it is closed. */
+void hcp_segment_unlist(struct hcp_segment *segment)
+{
+	if (segment->listed)
+		list_del_rcu(&segment->node);
+	segment->listed = false;
+}
+
 /* Gives the file back; nothing may be in flight to the segment any more. */
 void hcp_segment_close(struct hcp_segment *segment)
 {
 	if (segment->listed) {
-		list_del_rcu(&segment->node);
+		hcp_segment_unlist(segment);
 		synchronize_rcu();
 	}
 	release_file(segment);

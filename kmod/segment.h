@@ -41,6 +41,7 @@ struct hcp_segment {
 
 struct hcp_segment *hcp_segment_open(u64 user_segment, const struct hcp_origin *origin,
 				     const char **reason);
+void hcp_segment_unlist(struct hcp_segment *segment);
 void hcp_segment_close(struct hcp_segment *segment);
 sector_t hcp_segment_sector(const struct hcp_segment *segment, u64 unit, unsigned int *run);
 const struct hcp_run *hcp_segment_run(const struct hcp_segment *segment, u64 unit);

@@ -232,7 +232,7 @@ void hcp_origin_fail(struct hcp_origin *origin, enum hcp_state state, const char
 	for (i = 0; !chain->dead && i < chain->nr; i++) {
 		struct hcp_snap *snap = chain->snap[i];
 
-		snap->failure = failure;
+		strscpy(snap->failure, failure, sizeof(snap->failure));
 		WRITE_ONCE(snap->state, state);
 		pr_err("hcp%u of %pg ended: %s\n", snap->minor, origin->bdev, failure);
 	}

@@ -38,7 +38,7 @@ struct hcp_snap {
 	struct hcp_free *free;		/* set once (release), or NULL; read anywhere */
 
 	enum hcp_state state;		/* origin->chain_lock; read anywhere */
-	const char *failure;		/* origin->chain_lock: why, a constant */
+	char failure[HCP_REASON_LEN];	/* origin->chain_lock: why */
 
 	/* the origin's region locks */
 	struct hcp_map preserved;	/* the origin's old data */

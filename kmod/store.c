@@ -32,6 +32,11 @@ struct hcp_store *hcp_store_new(bool fixed)
 /* Nothing may be in flight to the store any more. */
 void hcp_store_close(struct hcp_store *store)
 {
+	unsigned int i;
+
+	for (i = 0; i < store->nr; i++)
+		hcp_segment_unlist(store->segment[i]);
+	synchronize_rcu();
 	while (store->nr)
 		hcp_segment_close(store->segment[--store->nr]);
 	kfree(store);
@@ -101,8 +106,13 @@ u64 hcp_store_alloc(struct hcp_store *store, unsigned int want, unsigned int *go
 	if (i < store->nr) {
 		unit = segment_alloc(store->segment[i], want, got);
 		store->nr_used += *got;
-	} else if (!store->full_since) {
-		store->full_since = jiffies | 1;
+	} else {
+		/* Whoever tried last gave up long ago: the waiting begins anew. */
+		if (!store->full_since || time_after(jiffies, store->full_seen + HZ)) {
+			store->full_since = jiffies | 1;
+			hcp_event();
+		}
+		store->full_seen = jiffies;
 	}
 	look_at_space(store);
 	spin_unlock(&store->lock);

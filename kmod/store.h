@@ -19,6 +19,7 @@ struct hcp_store {
 	u64 nr_units;			/* @lock */
 	u64 nr_used;			/* @lock */
 	bool wants_space;		/* @lock; read anywhere */
+	unsigned long full_seen;	/* @lock: jiffies, when it was last found full */
 	unsigned long full_since;	/* @lock: jiffies, 0: it is not full; read anywhere */
 };
 

@@ -82,12 +82,13 @@ static int write_enter(struct hcp_snap *snap, u64 unit, unsigned int count, u64 
 }
 
 /* Up to @want units of the store; waits a moment for it to grow.  HCP_STORE_FULL. */
-static u64 write_alloc(struct hcp_store *store, unsigned int want, unsigned int *got)
+static u64 write_alloc(struct hcp_snap *snap, unsigned int want, unsigned int *got)
 {
+	struct hcp_store *store = snap->origin->store;
 	u64 unit;
 
 	while ((unit = hcp_store_alloc(store, want, got)) == HCP_STORE_FULL &&
-	       hcp_store_may_grow(store))
+	       hcp_snap_is_active(snap) && hcp_store_may_grow(store))
 		msleep(20);
 	return unit;
 }
@@ -113,7 +114,7 @@ static u64 write_place(struct hcp_snap *snap, u64 unit, unsigned int count,
 
 	*is_new = !e;
 	if (!e)
-		at = write_alloc(store, run, &run);
+		at = write_alloc(snap, run, &run);
 	if (at != HCP_STORE_FULL)
 		hcp_store_place(store, at, run, place);
 	return at;

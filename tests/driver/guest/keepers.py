@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The keeper as a process."""
+"""The keeper as a process, and hot copies that leave out what is free, whose stores grow."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 from hotcopy.driver import Driver
+from tests.driver.guest.hotcopies import CREATED, copies, hcp, remove
 
 NAME = "hcp-keeper"
 
@@ -40,3 +43,24 @@ def keeper() -> int:
         if int(text[text.rindex(")") + 2 :].split()[1]) not in processes():
             return number
     raise AssertionError(f"no keeper among {processes()}")
+
+
+def take_bare(origin: str, *words: str) -> str:
+    """A new hot copy as hcp makes it by itself, not mounted."""
+    os.environ["HCP_DEBUG"] = "1"
+    text = hcp("--skip-mount", *words, origin)
+    print(text)
+    match = CREATED.search(text)
+    assert match, text
+    return match[1]
+
+
+@contextlib.contextmanager
+def hot_copy(origin: str, *words: str) -> Iterator[str]:
+    """One for the time of a with block."""
+    node = take_bare(origin, *words)
+    try:
+        yield node
+    finally:
+        if any(copy.node == node for copy in copies()):
+            remove(node)

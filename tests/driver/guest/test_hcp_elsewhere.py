@@ -164,9 +164,8 @@ def test_btrfs(disk: tuple[str, ...]) -> None:
             (where / "file").write_bytes(b"old" * MIB)
             assert "blocks move" in refused(node)
             assert "blocks move" in refused("-c", str(where), other)
-            assert "blocks move" in refused("-c", node, other)
             status, text = attempt("--skip-mount", "-c", str(place.path), node)
-            if status:
+            if status:  # unless the driver can freeze what has no single device
                 assert "does not let the driver freeze the btrfs" in text, text
                 return
             (where / "file").write_bytes(b"new" * MIB)
@@ -209,9 +208,8 @@ def test_logical_volumes(disk: tuple[str, ...]) -> None:
         (upper.path / "file").write_bytes(b"old" * MIB)
         upper.sync()
         assert "no place" in refused(node)
-        for words in (("-c", str(upper.path)), ("-c", volume)):
-            assert "in the end" in refused(*words, node)
-            assert "in the end" in refused(*words, DISK)
+        assert "in the end" in refused("-c", str(upper.path), node)
+        assert "in the end" in refused("-c", volume, DISK)
         with upper.frozen():
             truth = Truth.of(node, MIB)  # not where LVM would find it
             text = hcp("-c", str(place.path), node)
@@ -260,10 +258,7 @@ def test_no_places(disk: tuple[str, ...]) -> None:
     with filesystem("ext4", other) as fs:
         cases = [
             ("/run", "tmpfs"),
-            ("/proc", "proc"),
-            ("/dev/nosuch", "No such file"),
             ("/etc/passwd", "regular file"),
-            ("/dev/null", "not a block device"),
             (DISK, "is on it"),
         ]
         for where, part in cases:

@@ -74,16 +74,14 @@ def test_two_devices_are_of_one_instant(disk: tuple[str, ...]) -> None:
         files = [fs.path / "records" for fs in filesystems]
         backwards = [fs.path / "back" for fs in reversed(filesystems)]
         with background(Sequenced(*files), Sequenced(*backwards)) as workers:
-            for round_ in range(2):
-                for worker in workers:
-                    worker.wait_rounds(SLOTS + 4 if not round_ else 10)
-                lines = hcp("--store-size", "16M", disk[0], disk[1]).splitlines()
-                shown = [mount_point(node, number) for number, node in enumerate(disk[:2], 1)]
-                pairs.check([where / "records" for where in shown])
-                pairs.check([where / "back" for where in reversed(shown)])
-                if round_ == 0:
-                    check_output(lines, filesystems)
-                remove_all()
+            for worker in workers:
+                worker.wait_rounds(SLOTS + 4)
+            lines = hcp("--store-size", "16M", disk[0], disk[1]).splitlines()
+            shown = [mount_point(node, number) for number, node in enumerate(disk[:2], 1)]
+            pairs.check([where / "records" for where in shown])
+            pairs.check([where / "back" for where in reversed(shown)])
+            check_output(lines, filesystems)
+            remove_all()
         assert not any(fs.store_names() for fs in filesystems)
 
 
@@ -183,7 +181,7 @@ def test_all_or_nothing(disk: tuple[str, ...], tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_loop_device_and_the_disk_below_it(disk: tuple[str, ...]) -> None:
-    """Named in either order: the filesystem in the file is frozen before the one that the file is in."""
+    """Named in the wrong order: the filesystem in the file is frozen before the one that the file is in."""
     with (
         filesystem("ext4", disk[0], path="/run/one") as outer,
         loop(outer.path / "image", 24 * MIB) as node,
@@ -193,9 +191,6 @@ def test_a_loop_device_and_the_disk_below_it(disk: tuple[str, ...]) -> None:
             worker.wait_rounds(SLOTS + 4)
             hcp(disk[0], node)
             pairs.check([mount_point(node, 2) / "records", mount_point(disk[0], 1) / "records"])
-            remove_all()
-            hcp(node, disk[0])
-            pairs.check([mount_point(node, 1) / "records", mount_point(disk[0], 2) / "records"])
             remove_all()
         status, text = attempt("-c", "/run/inner", disk[0])
         assert status == 1 and "in the end" in text, text

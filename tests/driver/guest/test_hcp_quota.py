@@ -39,21 +39,19 @@ def fill(fs: Filesystem, percent: int) -> None:
     run("fallocate", "-l", str(wanted), str(fs.path / "ballast"))
 
 
-@pytest.mark.parametrize(("words", "percent"), [((), 5), (("-q", "12%"), 12), (("--quota=0",), 0)])
-def test_it_is_shown(fs: Filesystem, words: tuple[str, ...], percent: int) -> None:
-    hcp("--skip-mount", *words, fs.node)
-    assert f" Free Space Floor:      {percent} %\n" in hcp("-l")
-    assert json.loads(hcp("-l", "--json"))["hot_copies"][0]["floor_percent"] == percent
+def test_it_is_shown(fs: Filesystem) -> None:
+    hcp("--skip-mount", "-q", "12%", fs.node)
+    assert " Free Space Floor:      12 %\n" in hcp("-l")
+    assert json.loads(hcp("-l", "--json"))["hot_copies"][0]["floor_percent"] == 12
     hcp("--skip-mount", fs.node)
-    assert info("/dev/hcp2").floor_percent == percent, "a further one has the floor of the one before"
+    assert info("/dev/hcp2").floor_percent == 12, "a further one has the floor of the one before"
 
 
 def test_nothing_is_made_at_the_floor(fs: Filesystem) -> None:
     fill(fs, 30)
-    for percent in ("30", "40%"):
-        status, text = attempt("-q", percent, fs.node)
-        assert status == 1
-        assert "no free space" in text and percent.rstrip("%") in text
+    status, text = attempt("-q", "30", fs.node)
+    assert status == 1
+    assert "no free space" in text and "30 %" in text
     assert not fs.store_names()
     hcp("--skip-mount", "-q", "20", fs.node)
 

@@ -10,7 +10,8 @@ import pytest
 
 from tests.driver.guest.commands import run
 from tests.driver.guest.disks import DISK, MIB, partitions
-from tests.driver.guest.hotcopies import hot_copy, info, take_bare
+from tests.driver.guest.hotcopies import info
+from tests.driver.guest.keepers import hot_copy, take_bare
 from tests.driver.guest.kinds import KINDS
 from tests.driver.guest.trees import Tree, sums
 
@@ -64,7 +65,7 @@ def check_copy(kind: str, copy: str, before: dict[str, int]) -> None:
     assert about.free_known
     with KINDS[kind].copy_mounted(copy) as top:
         assert sums(top) == before
-    KINDS[kind].check_device(copy)
+    KINDS[kind].check_copy(copy)
 
 
 @pytest.mark.timeout(300)
@@ -88,7 +89,7 @@ def test_open_files_that_were_deleted_are_not_free(kind: str) -> None:
                     assert sums(top) == before
                 # What this mount did to the orphans is its own affair.
                 if kind != "ext4":
-                    KINDS[kind].check_device(copy)
+                    KINDS[kind].check_copy(copy)
 
 
 def test_a_damaged_filesystem_has_no_free_blocks() -> None:

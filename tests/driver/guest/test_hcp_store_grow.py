@@ -19,7 +19,8 @@ from tests.driver.guest.background import Beat, background
 from tests.driver.guest.commands import eventually, run
 from tests.driver.guest.direct import Direct
 from tests.driver.guest.disks import DISK, MIB, OTHER_DISK, file_ranges, partitions
-from tests.driver.guest.hotcopies import hcp, hot_copy, info, remove, take_bare
+from tests.driver.guest.hotcopies import hcp, info, remove
+from tests.driver.guest.keepers import hot_copy, take_bare
 from tests.driver.guest.kinds import KINDS, usable_percent
 from tests.driver.guest.trees import sum_of
 
@@ -73,7 +74,7 @@ def test_the_store_grows(kind: str) -> None:
         with KINDS[kind].copy_mounted(copy) as top:
             assert sum_of(top / "file") == was
         assert sum_of(path) != was
-        KINDS[kind].check_device(copy)
+        KINDS[kind].check_copy(copy)
 
         # A second hot copy shares the store; what it needs is not overwritten by it.
         now = sum_of(path)
@@ -265,5 +266,5 @@ def test_growth_under_full_load_is_exact() -> None:
         for copy in taken:
             with KINDS["xfs"].copy_mounted(copy):
                 pass
-            KINDS["xfs"].check_device(copy)
+            KINDS["xfs"].check_copy(copy)
     assert DISK
