@@ -3,6 +3,8 @@
  * Reading a hot copy.  Reads of the origin are optimistic: nobody waits for them, and
  * after one it is seen whether a write was let go meanwhile; then it is looked up again.
  */
+#include <linux/completion.h>
+
 #include "chain.h"
 #include "copy.h"
 #include "io.h"
@@ -132,24 +134,84 @@ static void read_piece_end(struct bio *bio)
 	hcp_request_put(request, status);
 }
 
-static void read_submit(struct hcp_request *request, sector_t sector, sector_t end,
-			const struct read_place *place)
+/* A piece for the sectors up to place->end, not submitted yet; NULL as hcp_piece_new(). */
+static struct hcp_piece *read_piece(struct hcp_request *request, struct bio_set *pool, gfp_t gfp,
+				    sector_t sector, const struct read_place *place)
 {
 	struct hcp_origin *origin = request->snap->origin;
 	bool stored = place->from == READ_STORE;
 	struct hcp_piece *piece;
 
-	piece = hcp_piece_new(request, stored ? origin->store->bdev : origin->bdev, sector,
-			      end - sector);
+	piece = hcp_piece_new(request, pool, gfp, stored ? origin->store->bdev : origin->bdev,
+			      sector, place->end - sector);
+	if (!piece)
+		return NULL;
 	piece->optimistic = !stored;
 	piece->let_go = place->let_go;
 	piece->bio.bi_iter.bi_sector = stored ? place->store_sector : sector;
 	piece->bio.bi_end_io = read_piece_end;
-	hcp_io_submit(&piece->bio);
+	return piece;
 }
 
-/* Serves the sectors [sector, end) of the request, which holds a piece for us. */
-void hcp_read(struct hcp_request *request, sector_t sector, sector_t end)
+/* Whether all of it is still where it was read: no write of these units was let go. */
+static bool read_is_good(struct hcp_snap *snap, sector_t sector, sector_t end)
+{
+	struct read_place place;
+
+	for (; sector < end; sector = place.end) {
+		read_look_up(snap, sector, end, &place);
+		if (place.from == READ_COPY)
+			hcp_copy_put(place.copy);
+		if (place.from != READ_ORIGIN)
+			return false;
+	}
+	return true;
+}
+
+static void read_alone_end(struct bio *bio)
+{
+	complete(bio->bi_private);
+}
+
+/* Reads and waits, with memory of its own.  False: a write was quicker, look again. */
+static bool read_alone(struct hcp_request *request, sector_t sector,
+		       const struct read_place *place)
+{
+	struct hcp_snap *snap = request->snap;
+	DECLARE_COMPLETION_ONSTACK(done);
+	struct hcp_piece *piece;
+	blk_status_t status;
+
+	piece = read_piece(request, &snap->recheck_bios, GFP_NOIO, sector, place);
+	piece->bio.bi_private = &done;
+	piece->bio.bi_end_io = read_alone_end;
+	hcp_io_submit(&piece->bio);
+	wait_for_completion_io(&done);
+	status = piece->bio.bi_status;
+	bio_put(&piece->bio);
+	hcp_request_put(request, status);	/* the caller has a piece as well */
+	return place->from != READ_ORIGIN || read_is_good(snap, sector, place->end);
+}
+
+/*
+ * Some sectors that are on a device.  @again: by recheck_work, which gives pieces back
+ * and so must not wait for one.  False: look again where they are.
+ */
+static bool read_submit(struct hcp_request *request, sector_t sector,
+			const struct read_place *place, bool again)
+{
+	struct bio_set *pool = &request->snap->piece_bios;
+	struct hcp_piece *piece;
+
+	piece = read_piece(request, pool, again ? GFP_NOWAIT | __GFP_NOWARN : GFP_NOIO, sector,
+			   place);
+	if (!piece)
+		return read_alone(request, sector, place);
+	hcp_io_submit(&piece->bio);
+	return true;
+}
+
+static void read_sectors(struct hcp_request *request, sector_t sector, sector_t end, bool again)
 {
 	struct hcp_snap *snap = request->snap;
 	struct read_place place;
@@ -173,25 +235,17 @@ void hcp_read(struct hcp_request *request, sector_t sector, sector_t end)
 			return;
 		case READ_ORIGIN:
 		case READ_STORE:
-			read_submit(request, sector, place.end, &place);
+			if (!read_submit(request, sector, &place, again))
+				place.end = sector;
 			break;
 		}
 	}
 }
 
-/* Whether all of it is still where it was read: no write of these units was let go. */
-static bool read_is_good(struct hcp_snap *snap, sector_t sector, sector_t end)
+/* Serves the sectors [sector, end) of the request, which holds a piece for us. */
+void hcp_read(struct hcp_request *request, sector_t sector, sector_t end)
 {
-	struct read_place place;
-
-	for (; sector < end; sector = place.end) {
-		read_look_up(snap, sector, end, &place);
-		if (place.from == READ_COPY)
-			hcp_copy_put(place.copy);
-		if (place.from != READ_ORIGIN)
-			return false;
-	}
-	return true;
+	read_sectors(request, sector, end, false);
 }
 
 /* Reads of the origin that a write may have overtaken: if so, they are done again. */
@@ -207,7 +261,7 @@ void hcp_read_recheck_work(struct work_struct *work)
 
 		bio_put(&piece->bio);
 		if (!read_is_good(snap, sector, end))
-			hcp_read(request, sector, end);
+			read_sectors(request, sector, end, true);
 		hcp_request_put(request, 0);
 	}
 }

@@ -52,15 +52,21 @@ void hcp_request_put(struct hcp_request *request, blk_status_t status)
 		wake_up_var(&snap->nr_requests);
 }
 
-/* A piece of the request for @nr_sectors from @sector on; sleeps until there is memory. */
-struct hcp_piece *hcp_piece_new(struct hcp_request *request, struct block_device *bdev,
-				sector_t sector, unsigned int nr_sectors)
+/*
+ * A piece of the request for @nr_sectors from @sector on, from @pool.  With GFP_NOIO it
+ * sleeps until there is memory, with GFP_NOWAIT it may be NULL.
+ */
+struct hcp_piece *hcp_piece_new(struct hcp_request *request, struct bio_set *pool, gfp_t gfp,
+				struct block_device *bdev, sector_t sector,
+				unsigned int nr_sectors)
 {
 	struct bio *parent = request->bio;
 	struct hcp_piece *piece;
 	struct bio *bio;
 
-	bio = hcp_bio_clone(bdev, parent, GFP_NOIO, &request->snap->piece_bios);
+	bio = hcp_bio_clone(bdev, parent, gfp, pool);
+	if (!bio)
+		return NULL;
 	bio->bi_opf = bio_op(parent) | (parent->bi_opf & REQ_SYNC);
 	bio_advance(bio, (sector - parent->bi_iter.bi_sector) << SECTOR_SHIFT);
 	bio->bi_iter.bi_size = nr_sectors << SECTOR_SHIFT;

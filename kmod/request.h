@@ -40,8 +40,9 @@ struct hcp_piece {
 struct hcp_request *hcp_request_new(struct hcp_snap *snap, struct bio *bio);
 void hcp_request_fail(struct hcp_request *request, blk_status_t status);
 void hcp_request_put(struct hcp_request *request, blk_status_t status);
-struct hcp_piece *hcp_piece_new(struct hcp_request *request, struct block_device *bdev,
-				sector_t sector, unsigned int nr_sectors);
+struct hcp_piece *hcp_piece_new(struct hcp_request *request, struct bio_set *pool, gfp_t gfp,
+				struct block_device *bdev, sector_t sector,
+				unsigned int nr_sectors);
 
 /* read.c */
 void hcp_read(struct hcp_request *request, sector_t sector, sector_t end);

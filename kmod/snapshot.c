@@ -42,6 +42,9 @@ static int snap_init_io(struct hcp_snap *snap)
 			  offsetof(struct hcp_piece, bio), 0);
 	if (err)
 		return err;
+	err = bioset_init(&snap->recheck_bios, 1, offsetof(struct hcp_piece, bio), 0);
+	if (err)
+		return err;
 	err = mempool_init_kmalloc_pool(&snap->request_pool, HCP_POOL_REQUESTS,
 					sizeof(struct hcp_request));
 	if (err)
@@ -150,6 +153,7 @@ void hcp_snap_free(struct hcp_snap *snap)
 	if (snap->merge_page)
 		__free_page(snap->merge_page);
 	mempool_exit(&snap->request_pool);
+	bioset_exit(&snap->recheck_bios);
 	bioset_exit(&snap->piece_bios);
 	hcp_map_destroy(&snap->preserved);
 	hcp_map_destroy(&snap->private);

@@ -57,6 +57,7 @@ struct hcp_snap {
 	struct work_struct written_work;	/* on origin->wq: @wq waits for it */
 	struct llist_head recheck;	/* struct hcp_piece: reads that a write overtook */
 	struct work_struct recheck_work;	/* on @recheck_wq: the others wait for it */
+	struct bio_set recheck_bios;	/* one at a time, recheck_work only */
 	struct workqueue_struct *recheck_wq;
 	atomic_t nr_requests;		/* wait_var_event() */
 };

@@ -154,8 +154,8 @@ static void write_units(struct hcp_request *request, u64 unit, u64 last)
 			hcp_request_fail(request, BLK_STS_NOSPC);
 			return;
 		}
-		piece = hcp_piece_new(request, store->bdev, hcp_unit_sector(unit),
-				      hcp_unit_sector(run));
+		piece = hcp_piece_new(request, &snap->piece_bios, GFP_NOIO, store->bdev,
+				      hcp_unit_sector(unit), hcp_unit_sector(run));
 		piece->is_new = is_new;
 		piece->store_unit = place;
 		contiguous = run;

@@ -17,6 +17,7 @@ class Kernel:
     image: str  # pattern of the whole package name; the newest that fits is taken
     extra: tuple[str, ...] = ()  # further releases to look in
     pin: str = ""  # the release whose linux-* packages win, where apt would not take them
+    cpus: int = 1  # of the guests that run the guest tests: see machine.py for why not always two
     sparse: bool = True  # whether the suite's sparse and the headers package can check modules
 
     @property
@@ -29,7 +30,7 @@ BACKPORTS = "trixie-backports"
 
 KERNELS = (
     Kernel("5.10", "bullseye", r"linux-image-5\.10\.0-\d+-amd64"),
-    Kernel("6.1", "bookworm", r"linux-image-6\.1\.0-\d+-amd64"),
+    Kernel("6.1", "bookworm", r"linux-image-6\.1\.0-\d+-amd64", cpus=2),
     Kernel("6.12", "trixie", r"linux-image-6\.12\.\d+\+deb13-amd64"),
     Kernel(
         "7.x",
@@ -37,6 +38,7 @@ KERNELS = (
         r"linux-image-7\.\d+\.\d+\+deb13-amd64",
         (BACKPORTS,),
         pin=BACKPORTS,
+        cpus=2,
         sparse=False,  # it asks for a newer sparse, by a script its headers package leaves out
     ),
 )

@@ -13,9 +13,9 @@ GUEST_MIB = 1536  # of the host's memory, at most: its own and what QEMU adds
 
 
 def at_once() -> int:
-    """How many guests: one more than cores, for each of them often waits; no more than the memory holds."""
+    """How many guests: as many as cores, since other tests run beside them; no more than the memory holds."""
     mib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
-    return max(1, min((os.cpu_count() or 1) + 1, mib // GUEST_MIB - 1))
+    return max(1, min(os.cpu_count() or 1, mib // GUEST_MIB - 1))
 
 
 class Runs:

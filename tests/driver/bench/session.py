@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.guest import TREE, Guest, GuestError
+from tests.driver.bench.kernels import by_name
 from tests.driver.bench.machine import Machine
 from tests.driver.bench.run import Arg, CommandError, run
 
@@ -81,7 +82,7 @@ def run_tests(
         running = ""
         job = {"job.json": json.dumps({"tests": list(left)})}
         try:
-            with Guest(bench, kernel, machine or Machine(), files=job, check=False) as guest:
+            with Guest(bench, kernel, machine or Machine(cpus=by_name(kernel).cpus), files=job, check=False) as guest:
                 total = sum(test.timeout + GRACE for test in left.values())
                 guest.send("pytest", timeout=total)
                 while True:
