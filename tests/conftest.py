@@ -8,6 +8,8 @@ import pytest
 
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.kernels import KERNELS
+from tests.driver.bench.runs import Runs
+from tests.driver.bench.session import GuestTest
 
 collect_ignore = ["driver/guest", "demo/guest_demo.py"]  # these run in guests
 
@@ -21,6 +23,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def kernel_names(config: pytest.Config) -> list[str]:
     """The kernels chosen on the command line."""
     return str(config.getoption("--kernels")).split(",")
+
+
+def guest_parameters(item: pytest.Item) -> tuple[str, GuestTest] | None:
+    """Kernel and test, of an item that only waits for a guest."""
+    if not isinstance(item, pytest.Function) or item.originalname != "test_in_guest":
+        return None
+    kernel, test = item.callspec.params["kernel"], item.callspec.params["guest_test"]
+    assert isinstance(kernel, str)
+    assert isinstance(test, GuestTest)
+    return kernel, test
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What only waits for the guests comes last: the rest runs beside them."""
+    items.sort(key=lambda item: guest_parameters(item) is not None)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -47,3 +64,12 @@ def bench() -> Iterator[Bench]:
     made = Bench()
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def runs(request: pytest.FixtureRequest) -> Iterator[Runs]:
+    """Starts the guests, before any other test, with exactly the tests that this run has selected."""
+    wanted = [found for item in request.session.items if (found := guest_parameters(item))]
+    made = Runs(Bench(), wanted)
+    yield made
+    made.close()

@@ -18,6 +18,7 @@ from tests.driver.bench.debian import NoPackageError, Package, newest, parse_pac
 from tests.driver.bench.kernels import KERNELS, KernelPackage, by_name
 from tests.driver.bench.machine import Disk
 from tests.driver.bench.module import complaints, source_key
+from tests.driver.bench.session import GuestTest
 from tests.driver.bench.versions import compare
 from tests.driver.guest.kernel_log import bad_lines, unexpected_taint
 
@@ -128,6 +129,15 @@ def test_complaints_of_a_build() -> None:
     """Warnings count, what the headers package lacks does not."""
     log = "  CC [M] a.o\na.c:1:2: warning: unused\nSkipping BTF generation for a.ko due to x\n"
     assert list(complaints(log)) == ["a.c:1:2: warning: unused"]
+
+
+def test_what_no_kernel_changes_runs_on_the_oldest_and_the_newest() -> None:
+    """Of those that were chosen; everything else runs on each."""
+    names = ["5.10", "6.1", "6.12", "7.x"]
+    anywhere, everywhere = GuestTest("a", ("kernel_independent", "quick"), 1), GuestTest("b", ("quick",), 1)
+    assert everywhere.kernels(names) == names
+    assert anywhere.kernels(names) == ["5.10", "7.x"]
+    assert anywhere.kernels(["6.12"]) == ["6.12"]
 
 
 def test_source_key_ignores_build_outputs(tmp_path: Path) -> None:

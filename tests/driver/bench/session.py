@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,12 @@ class GuestTest:
     name: str  # file.py::function[parameters]
     marks: tuple[str, ...]
     timeout: float
+
+    def kernels(self, chosen: Sequence[str]) -> list[str]:
+        """Of these kernels, oldest first, those it is worth running on."""
+        if "kernel_independent" not in self.marks:
+            return list(chosen)
+        return [name for name in chosen if name in (chosen[0], chosen[-1])]
 
 
 @dataclass(frozen=True)

@@ -95,3 +95,13 @@ def background(*tasks: Callable[[Beat], None]) -> Iterator[tuple[Worker, ...]]:
     finally:
         for worker in workers:
             worker.kill()
+
+
+def succeeds(task: Callable[[], None], patience: float) -> bool:
+    """Whether a task ends well, in a process of its own that may get stuck."""
+    process = _FORK.Process(target=task)
+    process.start()
+    process.join(patience)
+    if process.exitcode is None:
+        process.kill()
+    return process.exitcode == 0

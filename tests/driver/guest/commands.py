@@ -5,7 +5,26 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Callable
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended: its status, minus the signal that killed it, and its two outputs."""
+
+    status: int
+    out: str
+    err: str
+
+
+def outcome(
+    *argv: str, timeout: float = 100, environment: Mapping[str, str] | None = None, cwd: str | None = None
+) -> Ended:
+    """How a program ends, whatever that is."""
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=timeout, env=environment, cwd=cwd)
+    return Ended(done.returncode, done.stdout, done.stderr)
 
 
 def run(*argv: str, timeout: float = 100, stdin: str = "") -> str:
@@ -25,18 +44,18 @@ def run(*argv: str, timeout: float = 100, stdin: str = "") -> str:
 
 def fails(*argv: str, timeout: float = 60) -> str:
     """The output of a program that must not succeed."""
-    done = subprocess.run(
-        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=timeout
-    )
-    assert done.returncode != 0, f"{argv} succeeded\n{done.stdout}"
-    return done.stdout
+    done = outcome(*argv, timeout=timeout)
+    assert done.status != 0, f"{argv} succeeded\n{done}"
+    return done.out + done.err
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
     """Whether the condition comes true in time."""
     deadline = time.monotonic() + seconds
+    pause = 0.001
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.02)
     return True

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import functools
 import os
 import re
 import subprocess
@@ -11,9 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hotcopy import fiemap
+from hotcopy import fiemap, libc
 from tests.driver.guest.commands import eventually, fails, run
 from tests.driver.guest.hotcopies import remove_all
+from tests.driver.guest.partition_table import partition, wipe
 
 DISK = os.path.realpath("/dev/disk/by-id/virtio-data0")
 OTHER_DISK = os.path.realpath("/dev/disk/by-id/virtio-data1")
@@ -23,6 +26,8 @@ SECTOR = 512
 SIZE = 128 * MIB  # small: every byte of it is compared
 ROOMY = ("--store-size", "64M")  # as much as the rest of such a device, whatever is changed
 ODD = 2048 + 8 * 31 + 3  # a first sector that no 4 KiB unit of the disk begins with
+
+FIFREEZE, FITHAW = 0xC0045877, 0xC0045878
 
 Range = tuple[int, int]
 
@@ -43,19 +48,16 @@ def partitions(*sizes: int, first: int = 2048, disk: str = DISK) -> Iterator[tup
     """Partitions of so many bytes (a multiple of 512) one behind the other, from this sector on: their nodes."""
     rows, start = [], first
     for size in sizes:
-        rows.append(f"start={start}, size={size // SECTOR}, type=83\n")
+        rows.append((start, size // SECTOR))
         start += size // SECTOR
-    run("wipefs", "-qa", disk)
-    run("sfdisk", "-q", "--wipe=always", disk, stdin="label: dos\n" + "".join(rows))
+    partition(disk, rows)
     nodes = tuple(f"{disk}{number + 1}" for number in range(len(sizes)))
     assert eventually(lambda: all(is_block(node) for node in nodes)), nodes
     settle()
     try:
         yield nodes
     finally:
-        settle()
-        run("sfdisk", "-q", "--delete", disk)
-        run("wipefs", "-qa", disk)
+        partition(disk, ())
         assert eventually(lambda: not any(is_block(node) for node in nodes)), nodes
         settle()
 
@@ -79,7 +81,7 @@ def loop(path: Path, size: int) -> Iterator[str]:
 def logical_volume(disk: str, size: int) -> Iterator[str]:
     """An LVM volume: its /dev/mapper node."""
     settle()
-    run("wipefs", "-qa", disk)
+    wipe(disk)
     run("pvcreate", "-q", "-ffy", disk)
     run("vgcreate", "-q", "hcpvg", disk)
     try:
@@ -131,9 +133,18 @@ class Filesystem:
     kind: str
     path: Path
 
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[int]:
+        fd = os.open(self.path, os.O_RDONLY)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
     def sync(self) -> None:
         """Write everything back."""
-        run("sync", "-f", str(self.path))
+        with self._opened() as fd:
+            libc.syncfs(fd)
 
     def free(self) -> int:
         """Free blocks, when everything has been written back."""
@@ -154,11 +165,12 @@ class Filesystem:
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
         """Frozen by somebody other than hcp."""
-        run("fsfreeze", "-f", str(self.path))
-        try:
-            yield
-        finally:
-            run("fsfreeze", "-u", str(self.path))
+        with self._opened() as fd:
+            fcntl.ioctl(fd, FIFREEZE, 0)
+            try:
+                yield
+            finally:
+                fcntl.ioctl(fd, FITHAW, 0)
 
 
 def file_ranges(path: Path) -> list[Range]:
@@ -171,26 +183,28 @@ def file_ranges(path: Path) -> list[Range]:
     return [(extent.physical, extent.physical + extent.length) for extent in found]
 
 
-def make_filesystem(kind: str, node: str, *options: str) -> None:
-    """All of the device; nothing is left for later, so that the disk is quiet when nobody writes."""
+@functools.cache
+def small_xfs() -> tuple[str, ...]:
+    """Newer ones refuse to make small ones, unless told so by an option that older ones do not know."""
+    complaint = fails("mkfs.xfs", "--unsupported")
+    return () if re.search("(invalid|unrecognized) option", complaint) else ("--unsupported",)
+
+
+def make_filesystem(kind: str, node: str, *, mib: int | None = None) -> None:
+    """All of the device, or so much of it; nothing is left for later, so that the disk is quiet when nobody writes."""
     if kind == "ext4":
         lazy = ("-E", "lazy_itable_init=0,lazy_journal_init=0")
-        run("mkfs.ext4", "-q", "-F", *lazy, *options, node)
+        run("mkfs.ext4", "-q", "-F", *lazy, node, *([f"{mib}M"] if mib else []))
     else:
-        # Newer ones refuse to make small ones, unless told so by an option that older ones do not know.
-        complaint = fails("mkfs.xfs", "--unsupported")
-        small = () if re.search("(invalid|unrecognized) option", complaint) else ("--unsupported",)
-        run("mkfs.xfs", "-q", "-f", *small, *options, node)
+        run("mkfs.xfs", "-q", "-f", *small_xfs(), *(["-d", f"size={mib}m"] if mib else []), node)
 
 
 @contextlib.contextmanager
-def filesystem(
-    kind: str, node: str, *options: str, mount: str = "defaults", path: str = "/run/origin"
-) -> Iterator[Filesystem]:
+def filesystem(kind: str, node: str, *, mount: str = "defaults", path: str = "/run/origin") -> Iterator[Filesystem]:
     """A new filesystem, mounted. At the end it must be sound, and no hot copy is left."""
     where = Path(path)
     where.mkdir(parents=True, exist_ok=True)
-    make_filesystem(kind, node, *options)
+    make_filesystem(kind, node)
     run("mount", "-t", kind, "-o", mount, node, path)
     try:
         yield Filesystem(node, kind, where)

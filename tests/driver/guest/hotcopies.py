@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The hcp command, and hot copies that are gone when a with block ends."""
+"""Hot copies that are gone when a with block ends."""
 
 from __future__ import annotations
 
@@ -7,43 +7,20 @@ import contextlib
 import errno
 import os
 import re
-import traceback
 from collections.abc import Iterator
 
-from hotcopy import cli
 from hotcopy.driver import Driver, HotCopy, Origin
 from hotcopy.errors import DriverError
 from tests.driver.guest.commands import eventually
+from tests.driver.guest.hcp import call, hcp
 
 CREATED = re.compile(r"^Hot Copy created at: (/dev/hcp\d+)$", re.MULTILINE)
 
 
 def attempt(*words: str) -> tuple[int, str]:
-    """The hcp command in a process of its own, which need not import everything first; its status and output."""
-    output = os.memfd_create("output")
-    child = os.fork()
-    if child == 0:
-        status = 70
-        try:
-            os.dup2(output, 1)
-            os.dup2(output, 2)
-            os.chdir("/")
-            status = cli.main(list(words))
-        except BaseException:
-            os.write(2, traceback.format_exc().encode())
-        finally:
-            os._exit(status)
-    _, status = os.waitpid(child, 0)
-    text = os.pread(output, 1 << 20, 0).decode()
-    os.close(output)
-    return os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status), text
-
-
-def hcp(*words: str) -> str:
-    """The hcp command, which must succeed; its output."""
-    status, text = attempt(*words)
-    assert status == 0, f"hcp {words}: exit {status}\n{text}"
-    return text
+    """The hcp command's status, and all that it says."""
+    done = call(*words)
+    return done.status, done.out + done.err
 
 
 def take(origin: str, *words: str) -> str:

@@ -71,7 +71,8 @@ def test_three_hot_copies_removed_in_every_order() -> None:
             (left,) = taken
             # What only the removed ones needed is free again.
             assert eventually(functools.partial(is_stored, left))
-            assert info(left).store_used_bytes == info(left).preserved_bytes
+            held = info(left)
+            assert held.store_used_bytes == held.preserved_bytes
             lightly(change)
             check_all(taken, store)
             remove(left)

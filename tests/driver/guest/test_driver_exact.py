@@ -16,7 +16,7 @@ from tests.driver.guest.direct import Direct
 from tests.driver.guest.disks import MIB, ODD, ROOMY, SIZE, file_ranges, filesystem, partitions
 from tests.driver.guest.hotcopies import hot_copy, info, take_bare
 from tests.driver.guest.racing import reader
-from tests.driver.guest.truth import Truth
+from tests.driver.guest.scene import changing, known, taken_with_truth
 from tests.driver.guest.workload import BLKDISCARD, BLKZEROOUT, Changes, range_ioctl
 
 ROUNDS = 40
@@ -41,9 +41,7 @@ def test_exact_while_everything_changes(kind: str, first: int, mount: str) -> No
         with hot_copy(node, *ROOMY):
             for change in changes:
                 change.every()
-            with fs.frozen():
-                truth = Truth.of(node)
-                copy = take_bare(node)
+            copy, truth = taken_with_truth(fs)
             places = [part for path in sorted(fs.path.glob("?/file-*")) for part in file_ranges(path)]
             store = fs.store_ranges()
             readers = [reader(copy, truth, places, store, seed) for seed in range(2)]
@@ -119,31 +117,26 @@ def test_writes_that_must_not_wait() -> None:
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
 def test_operations_on_the_raw_device(kind: str) -> None:
     """Blocks of files are written, zeroed and discarded through the device node beneath the file system."""
-    with partitions(SIZE, first=ODD) as (node,), filesystem(kind, node) as fs:
-        change = Changes(fs.path / "a", 3)
-        change.populate()
-        with hot_copy(node, *ROOMY):
-            with fs.frozen():
-                truth = Truth.of(node)
-                copy = take_bare(node)
-            places = [part for path in sorted(fs.path.glob("a/file-*")) for part in file_ranges(path)]
-            source = random.Random(4)
-            with Direct(node, os.O_RDWR) as device, background(reader(copy, truth, places, (), 5)):
-                for number in range(90):
-                    first, behind = source.choice(places)
-                    length = min(512 << source.randrange(12), behind - first)
-                    length = source.randrange(512, length + 1, 512)
-                    offset = first + source.randrange((behind - first - length) // 512 + 1) * 512
-                    if number % 3 == 0:
-                        range_ioctl(node, BLKDISCARD, offset, length)
-                    elif number % 3 == 1:
-                        range_ioctl(node, BLKZEROOUT, offset, length)
-                    else:
-                        device.write(offset, change.data(length))
-            with Direct(node) as device:  # the last of each kind has reached the device
-                first, behind = places[0]
-                range_ioctl(node, BLKZEROOUT, first, 8192)
-                assert device.read(first, 8192) == bytes(8192)
-            assert truth.part(places[0][0], 8192) != bytes(8192)
-            assert info(copy).state == "active"
-            truth.check(copy, fs.store_ranges())
+    with changing(kind, first=ODD, seed=3) as (fs, change), known(fs) as (copy, truth):
+        node = fs.node
+        places = [part for path in sorted(fs.path.glob("a/file-*")) for part in file_ranges(path)]
+        source = random.Random(4)
+        with Direct(node, os.O_RDWR) as device, background(reader(copy, truth, places, (), 5)):
+            for number in range(90):
+                first, behind = source.choice(places)
+                length = min(512 << source.randrange(12), behind - first)
+                length = source.randrange(512, length + 1, 512)
+                offset = first + source.randrange((behind - first - length) // 512 + 1) * 512
+                if number % 3 == 0:
+                    range_ioctl(node, BLKDISCARD, offset, length)
+                elif number % 3 == 1:
+                    range_ioctl(node, BLKZEROOUT, offset, length)
+                else:
+                    device.write(offset, change.data(length))
+        with Direct(node) as device:  # the last of each kind has reached the device
+            first, behind = places[0]
+            range_ioctl(node, BLKZEROOUT, first, 8192)
+            assert device.read(first, 8192) == bytes(8192)
+        assert truth.part(places[0][0], 8192) != bytes(8192)
+        assert info(copy).state == "active"
+        truth.check(copy, fs.store_ranges())

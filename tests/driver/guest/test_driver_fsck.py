@@ -7,25 +7,22 @@ import pytest
 
 from tests.driver.guest.background import background
 from tests.driver.guest.commands import run
-from tests.driver.guest.disks import ROOMY, SIZE, check_filesystem, filesystem, partitions
+from tests.driver.guest.disks import ROOMY, check_filesystem
 from tests.driver.guest.hotcopies import hot_copy
-from tests.driver.guest.workload import Changes
+from tests.driver.guest.scene import changing
 
 
 @pytest.mark.parametrize("kind", [pytest.param("ext4", marks=pytest.mark.quick), "xfs"])
 def test_fsck_of_a_hot_copy_is_clean(kind: str) -> None:
-    with partitions(SIZE) as (node,), filesystem(kind, node) as fs:
-        change = Changes(fs.path / "a", 1)
-        change.populate()
-        with background(change) as (worker,):
+    with changing(kind) as (fs, change), background(change) as (worker,):
+        worker.wait_rounds(20)
+        with hot_copy(fs.node, *ROOMY) as copy:
             worker.wait_rounds(20)
-            with hot_copy(node, *ROOMY) as copy:
-                worker.wait_rounds(20)
-                if kind == "xfs":
-                    # The log of a frozen XFS is dirty by design; it is replayed into the hot copy.
-                    run("mkdir", "-p", "/run/copy")
-                    run("mount", "-t", "xfs", "-o", "nouuid", copy, "/run/copy")
-                    run("umount", "/run/copy")
-                check_filesystem(kind, copy)
-                worker.wait_rounds(5)
-                check_filesystem(kind, copy)
+            if kind == "xfs":
+                # The log of a frozen XFS is dirty by design; it is replayed into the hot copy.
+                run("mkdir", "-p", "/run/copy")
+                run("mount", "-t", "xfs", "-o", "nouuid", copy, "/run/copy")
+                run("umount", "/run/copy")
+            check_filesystem(kind, copy)
+            worker.wait_rounds(5)
+            check_filesystem(kind, copy)

@@ -13,10 +13,9 @@ import pytest
 
 from tests.driver.guest.background import background
 from tests.driver.guest.commands import run
-from tests.driver.guest.disks import ROOMY, SIZE, filesystem, partitions
+from tests.driver.guest.disks import SIZE, filesystem, partitions
 from tests.driver.guest.hotcopies import attempt, copies, hot_copy, info, take_bare
-from tests.driver.guest.truth import Truth
-from tests.driver.guest.workload import Changes
+from tests.driver.guest.scene import changing, known
 
 TRACING = Path("/sys/kernel/tracing")
 SYSCTL = Path("/proc/sys/kernel/ftrace_enabled")
@@ -47,23 +46,17 @@ def traced(tracer: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("tracer", ["function", "function_graph", "kprobe"])
 def test_exact_while_the_hooked_function_is_traced(tracer: str) -> None:
-    with partitions(SIZE) as (node,), filesystem("ext4", node) as fs:
-        change = Changes(fs.path / "a", 1)
-        change.populate()
-        with hot_copy(node, *ROOMY):
-            with fs.frozen():
-                truth = Truth.of(node)
-                copy = take_bare(node)
-            with background(change) as (worker,):
-                worker.wait_rounds(5)
-                with traced(tracer):
-                    worker.wait_rounds(10)
-                    second = take_bare(node)
-                    worker.wait_rounds(10)
-                worker.wait_rounds(5)
-            fs.sync()
-            assert info(second).state == "active"
-            truth.check(copy, fs.store_ranges())
+    with changing() as (fs, change), known(fs) as (copy, truth):
+        with background(change) as (worker,):
+            worker.wait_rounds(5)
+            with traced(tracer):
+                worker.wait_rounds(10)
+                second = take_bare(fs.node)
+                worker.wait_rounds(10)
+            worker.wait_rounds(5)
+        fs.sync()
+        assert info(second).state == "active"
+        truth.check(copy, fs.store_ranges())
 
 
 @pytest.mark.quick

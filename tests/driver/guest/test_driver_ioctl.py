@@ -10,7 +10,7 @@ import fcntl
 import functools
 import os
 import random
-import signal
+import time
 from collections.abc import Iterator
 from typing import Callable
 
@@ -19,7 +19,8 @@ import pytest
 from hotcopy import abi, fiemap
 from tests.driver.guest.commands import eventually, run
 from tests.driver.guest.disks import MIB, SIZE, Filesystem, filesystem, partitions
-from tests.driver.guest.hotcopies import copies, hot_copy
+from tests.driver.guest.hcp import Running
+from tests.driver.guest.hotcopies import copies, hot_copy, remove, take_bare
 from tests.driver.guest.workload import noise
 
 
@@ -254,15 +255,13 @@ def test_garbage_gives_errors_only() -> None:
 def test_a_killed_caller_leaves_the_origin_thawed() -> None:
     """SIGKILL while hcp is at work; the driver finishes or takes back, and nothing stays frozen."""
     with partitions(SIZE) as (node,), filesystem("ext4", node) as fs, control():
+        begin = time.monotonic()
+        remove(take_bare(node))
+        whole = time.monotonic() - begin
         for number in range(4):
-            child = os.fork()
-            if child == 0:
-                with contextlib.suppress(BaseException):
-                    os.execvp("hcp", ["hcp", "--skip-mount", node])
-                os._exit(70)
-            if number:
-                signal.sigtimedwait([signal.SIGCHLD], 0.25 * number)
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+            command = Running("--skip-mount", node)
+            time.sleep(whole * number / 5)
+            command.kill()
+            command.wait()
             (fs.path / "probe").write_bytes(b"x")
             fs.sync()

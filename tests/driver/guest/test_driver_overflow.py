@@ -12,7 +12,8 @@ import pytest
 
 from tests.driver.guest.direct import Direct
 from tests.driver.guest.disks import MIB, SIZE, file_ranges, filesystem, partitions
-from tests.driver.guest.hotcopies import hcp, hot_copy, info, remove, take_bare
+from tests.driver.guest.hcp import hcp
+from tests.driver.guest.hotcopies import hot_copy, info, remove, take_bare
 from tests.driver.guest.truth import Truth
 
 

@@ -14,6 +14,7 @@ from tests.driver.guest.commands import run
 from tests.driver.guest.direct import Direct, size_of
 from tests.driver.guest.disks import MIB, ODD, ROOMY, SIZE, check_filesystem, file_ranges, filesystem, partitions
 from tests.driver.guest.hotcopies import hot_copy, info, take_bare
+from tests.driver.guest.scene import changing
 from tests.driver.guest.truth import Truth
 from tests.driver.guest.workload import BLKZEROOUT, Changes, noise, range_ioctl
 
@@ -23,9 +24,8 @@ STRIPE = 3 * 512  # each writer's own sectors, so that neighbours share units
 
 @pytest.mark.parametrize("kind", [pytest.param("ext4", marks=pytest.mark.quick), "xfs"])
 def test_neither_sees_the_writes_of_the_other(kind: str) -> None:
-    with partitions(SIZE) as (node,), filesystem(kind, node) as fs:
-        change = Changes(fs.path / "a", 1)
-        change.populate()
+    with changing(kind) as (fs, change):
+        node = fs.node
         with hot_copy(node, *ROOMY):
             with fs.frozen():
                 truth = Truth.of(node)
@@ -81,46 +81,40 @@ def sector_writer(node: str, lane: int, lanes: int, area: int, seed: int) -> Cal
 @pytest.mark.parametrize("first", [2048, ODD])
 def test_single_sectors_written_side_by_side(first: int) -> None:
     """Several writers share every 4 KiB unit of the hot copy, while its origin is being changed."""
-    with partitions(SIZE, first=first) as (node,), filesystem("ext4", node) as fs:
-        change = Changes(fs.path / "a", 1)
-        change.populate()
-        with hot_copy(node, *ROOMY) as copy:
-            writers = [sector_writer(copy, lane, 4, AREA, lane) for lane in range(4)]
-            with background(change, *writers) as workers:
-                for worker in workers[1:]:
-                    worker.wait_rounds(60)
-            assert info(copy).private_bytes <= AREA + 4096
+    with changing(first=first) as (fs, change), hot_copy(fs.node, *ROOMY) as copy:
+        writers = [sector_writer(copy, lane, 4, AREA, lane) for lane in range(4)]
+        with background(change, *writers) as workers:
+            for worker in workers[1:]:
+                worker.wait_rounds(60)
+        assert info(copy).private_bytes <= AREA + 4096
 
 
 def test_a_model_of_every_write() -> None:
     """Writes of any sector length at any sector over one another, direct and cached, against a model in memory."""
     area = 2 * MIB
-    with partitions(SIZE) as (node,), filesystem("ext4", node) as fs:
-        change = Changes(fs.path / "a", 1)
-        change.populate()
-        with hot_copy(node, *ROOMY) as copy, background(change):
-            source = random.Random(1)
-            pool = noise(source, area)
-            with Direct(copy, os.O_RDWR) as device:
-                model = bytearray(device.read(0, MIB) + device.read(MIB, MIB))
-                for number in range(250):
-                    length = source.randrange(512, 200_000, 512) if number % 3 else 512
-                    at = source.randrange(0, area - length, 512)
-                    begin = source.randrange(area - length)
-                    data = pool[begin : begin + length]
-                    if number % 5 == 0:
-                        with open(copy, "r+b") as cached:
-                            cached.seek(at + 1)
-                            cached.write(data[1:])
-                            cached.flush()
-                            os.fsync(cached.fileno())
-                        model[at + 1 : at + length] = data[1:]
-                    else:
-                        device.write(at, data)
-                        model[at : at + length] = data
-                    if number % 10 == 0:
-                        assert device.read(0, MIB) + device.read(MIB, MIB) == model
-                assert device.read(0, MIB) + device.read(MIB, MIB) == model
+    with changing() as (fs, change), hot_copy(fs.node, *ROOMY) as copy, background(change):
+        source = random.Random(1)
+        pool = noise(source, area)
+        with Direct(copy, os.O_RDWR) as device:
+            model = bytearray(device.read(0, MIB) + device.read(MIB, MIB))
+            for number in range(250):
+                length = source.randrange(512, 200_000, 512) if number % 3 else 512
+                at = source.randrange(0, area - length, 512)
+                begin = source.randrange(area - length)
+                data = pool[begin : begin + length]
+                if number % 5 == 0:
+                    with open(copy, "r+b") as cached:
+                        cached.seek(at + 1)
+                        cached.write(data[1:])
+                        cached.flush()
+                        os.fsync(cached.fileno())
+                    model[at + 1 : at + length] = data[1:]
+                else:
+                    device.write(at, data)
+                    model[at : at + length] = data
+                if number % 10 == 0:
+                    assert device.read(0, MIB) + device.read(MIB, MIB) == model
+            assert device.read(0, MIB) + device.read(MIB, MIB) == model
 
 
 def test_a_file_system_of_1_kib_blocks_in_a_hot_copy() -> None:

@@ -10,7 +10,8 @@ import pytest
 from tests.driver.guest.background import background
 from tests.driver.guest.commands import run
 from tests.driver.guest.disks import SIZE, filesystem, partitions
-from tests.driver.guest.hotcopies import hcp, info, take
+from tests.driver.guest.hcp import hcp
+from tests.driver.guest.hotcopies import info, take
 from tests.driver.guest.records import Writer
 
 

@@ -14,10 +14,10 @@ from tests.driver.guest.background import background
 from tests.driver.guest.commands import eventually, fails, run
 from tests.driver.guest.direct import Direct
 from tests.driver.guest.disks import MIB, ROOMY, SIZE, filesystem, partitions
+from tests.driver.guest.hcp import impatient
 from tests.driver.guest.hotcopies import attempt, copies, hot_copy, info, remove, take_bare
 from tests.driver.guest.records import Writer
-from tests.driver.guest.truth import Truth
-from tests.driver.guest.workload import Changes
+from tests.driver.guest.scene import changing, taken_with_truth
 
 MODULE = "hcpdriver"
 HOOK = Path("/sys/kernel/debug/tracing/enabled_functions")
@@ -30,13 +30,10 @@ def is_loaded() -> bool:
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
 def test_origin_remounted_read_only(kind: str) -> None:
-    with partitions(SIZE) as (node,), filesystem(kind, node) as fs:
-        change = Changes(fs.path / "a", 1)
-        change.populate()
+    with changing(kind) as (fs, change):
+        node = fs.node
         take_bare(node, *ROOMY)
-        with fs.frozen():
-            truth = Truth.of(node)
-            copy = take_bare(node)
+        copy, truth = taken_with_truth(fs)
         change.every()
         store = fs.store_ranges()
         run("mount", "-o", "remount,ro", str(fs.path))
@@ -52,16 +49,15 @@ def test_origin_remounted_read_only(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", [pytest.param("ext4", marks=pytest.mark.quick), "xfs"])
 def test_removal_and_unload_under_load(kind: str) -> None:
-    with partitions(SIZE) as (node,), filesystem(kind, node) as fs:
-        change = Changes(fs.path / "a", 1)
-        change.populate()
+    with changing(kind) as (fs, change):
+        node = fs.node
         records = Writer(fs.path / "records", 4096, direct=True)
         with background(change, records) as workers:
             for number in range(3):
                 copy = take_bare(node, *ROOMY)
                 fails("rmmod", MODULE)
                 if number == 0:
-                    with Direct(copy) as shown:
+                    with Direct(copy) as shown, impatient():
                         assert attempt("-r", copy)[0] == 1  # its device is open
                         shown.read(0, MIB)
                 workers[0].wait_rounds(2)

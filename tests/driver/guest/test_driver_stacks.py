@@ -12,6 +12,7 @@ import pytest
 from tests.driver.guest.background import background
 from tests.driver.guest.disks import DISK, MIB, filesystem, logical_volume, loop, mapped, partitions, raid1
 from tests.driver.guest.hotcopies import hot_copy, take_bare
+from tests.driver.guest.scene import known
 from tests.driver.guest.truth import Truth
 from tests.driver.guest.workload import Changes
 
@@ -39,10 +40,7 @@ def test_exact(kind: str) -> None:
     with device(kind) as node, filesystem("ext4", node) as fs:
         change = Changes(fs.path / "a", 1, trims=kind not in ("raid1", "loop"))
         change.populate()
-        with hot_copy(node, "--store-size", "32M"):
-            with fs.frozen():
-                truth = Truth.of(node)
-                copy = take_bare(node)
+        with known(fs, "--store-size", "32M") as (copy, truth):
             with background(change) as (worker,):
                 worker.wait_rounds(25)
                 truth.check(copy, fs.store_ranges())

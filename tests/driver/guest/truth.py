@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.driver.guest.direct import LARGEST, Direct, size_of
@@ -28,7 +28,7 @@ class Truth:
         size = size_of(node)
         with Direct(node) as source, Direct(OTHER_DISK, os.O_RDWR) as target:
             for offset in range(0, size, LARGEST):
-                target.write(start + offset, source.read(offset, min(LARGEST, size - offset)))
+                target.copy_from(source, offset, start + offset, min(LARGEST, size - offset))
         return cls(start, size)
 
     @property
@@ -46,18 +46,27 @@ class Truth:
         assert size_of(node) == self.size
         different: list[int] = []
         with Direct(node) as shown, Direct(OTHER_DISK) as kept:
-            for offset in range(0, self.size, LARGEST):
-                length = min(LARGEST, self.size - offset)
-                is_ = shown.read(offset, length)
-                was = kept.read(self.start + offset, length)
-                assert len(is_) == length, f"{len(is_)} of {length} bytes read at {offset}"
-                if is_ != was:
-                    was = blanked(was, offset, store)
-                if is_ != was:
-                    different += different_units(is_, was, offset)
+            for offset, length, is_store in pieces(self.size, store):
+                if is_store:
+                    same = shown.is_zero(offset, length)
+                else:
+                    same = shown.equals(offset, kept, self.start + offset, length)
+                if not same:
+                    was = bytes(length) if is_store else kept.held(length)
+                    different += different_units(shown.held(length), was, offset)
         assert not different, (
             f"{node} differs from the origin's state in {len(different)} units, at {different[:SHOWN]} first"
         )
+
+
+def pieces(size: int, store: Sequence[Range]) -> Iterator[tuple[int, int, bool]]:
+    """Offset and length of what can be read at once, from the first byte to the last, and whether it is the store's."""
+    at = 0
+    for first, behind in (*sorted(store), (size, size)):
+        for begin, end, is_store in ((at, first, False), (first, behind, True)):
+            for offset in range(begin, end, LARGEST):
+                yield offset, min(LARGEST, end - offset), is_store
+        at = behind
 
 
 def blanked(data: bytes, offset: int, ranges: Sequence[Range]) -> bytes:

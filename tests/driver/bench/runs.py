@@ -1,0 +1,59 @@
+"""Guests that run their tests in the background, several kernels at a time, while the host runs others."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from tests.driver.bench.bench import Bench
+from tests.driver.bench.progress import say
+from tests.driver.bench.session import GuestTest, Result, run_tests
+
+GUEST_MIB = 1536  # of the host's memory, at most: its own and what QEMU adds
+
+
+def at_once() -> int:
+    """How many guests: as many as cores, since other tests run beside them; no more than the memory holds."""
+    mib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
+    return max(1, min(os.cpu_count() or 1, mib // GUEST_MIB - 1))
+
+
+class Runs:
+    """The guests in the background, and a future for the result of each test."""
+
+    def __init__(self, bench: Bench, wanted: list[tuple[str, GuestTest]]) -> None:
+        self._bench = bench
+        self._futures: dict[tuple[str, str], Future[Result]] = {}
+        tests: dict[str, list[GuestTest]] = {}
+        for kernel, test in wanted:
+            self._futures[kernel, test.name] = Future()
+            tests.setdefault(kernel, []).append(test)
+        self._pool = ThreadPoolExecutor(at_once())
+        # The newest first: they take longest, and none should be left running alone at the end.
+        for kernel in reversed(tests):
+            self._pool.submit(self._run, kernel, tests[kernel])
+
+    def _run(self, kernel: str, tests: list[GuestTest]) -> None:
+        say(f"{kernel}: {len(tests)} tests")
+        try:
+            run_tests(self._bench, kernel, tests, self._report)
+        except Exception as error:
+            for test in tests:
+                future = self._futures[kernel, test.name]
+                if not future.done():
+                    future.set_exception(error)
+        say(f"{kernel}: all tests have ended")
+
+    def _report(self, result: Result) -> None:
+        future = self._futures.get((result.kernel, result.test))
+        if future and not future.done():
+            future.set_result(result)
+
+    def result(self, kernel: str, test: str) -> Result:
+        """Wait for the result of one test; the session bounds how long that can take."""
+        return self._futures[kernel, test].result()
+
+    def close(self) -> None:
+        """Kill the guests that nobody waits for any more."""
+        self._bench.stop()
+        self._pool.shutdown(wait=True, cancel_futures=True)
