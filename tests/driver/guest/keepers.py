@@ -8,7 +8,8 @@ import os
 from collections.abc import Iterator
 
 from hotcopy.driver import Driver
-from tests.driver.guest.hotcopies import CREATED, copies, hcp, remove
+from tests.driver.guest.hcp import hcp
+from tests.driver.guest.hotcopies import CREATED, copies, remove
 
 NAME = "hcp-keeper"
 

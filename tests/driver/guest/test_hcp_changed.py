@@ -16,7 +16,8 @@ from tests.driver.guest.background import background
 from tests.driver.guest.commands import run
 from tests.driver.guest.direct import LARGEST, Direct
 from tests.driver.guest.disks import DISK, MIB, ODD, OTHER_DISK, UNIT, file_ranges, filesystem, partitions
-from tests.driver.guest.hotcopies import attempt, copies, hcp, remove, remove_all
+from tests.driver.guest.hcp import hcp
+from tests.driver.guest.hotcopies import attempt, copies, remove, remove_all
 from tests.driver.guest.truth import Truth
 from tests.driver.guest.workload import BLKZEROOUT, Changes, range_ioctl
 

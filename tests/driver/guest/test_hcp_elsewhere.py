@@ -28,7 +28,8 @@ from tests.driver.guest.disks import (
     partitions,
     settle,
 )
-from tests.driver.guest.hotcopies import attempt, copies, hcp, info, remove, remove_all
+from tests.driver.guest.hcp import hcp
+from tests.driver.guest.hotcopies import attempt, copies, info, remove, remove_all
 from tests.driver.guest.truth import Truth
 from tests.driver.guest.workload import Changes, noise
 

@@ -24,7 +24,8 @@ from tests.driver.guest.disks import (
     partitions,
     settle,
 )
-from tests.driver.guest.hotcopies import attempt, copies, hcp, remove_all
+from tests.driver.guest.hcp import hcp
+from tests.driver.guest.hotcopies import attempt, copies, remove_all
 from tests.driver.guest.pairs import Sequenced
 from tests.driver.guest.records import SLOTS
 from tests.driver.guest.truth import Truth

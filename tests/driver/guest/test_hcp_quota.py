@@ -11,7 +11,8 @@ import pytest
 
 from tests.driver.guest.commands import eventually, run
 from tests.driver.guest.disks import MIB, Filesystem, filesystem, partitions
-from tests.driver.guest.hotcopies import attempt, copies, hcp, info, remove_all
+from tests.driver.guest.hcp import hcp
+from tests.driver.guest.hotcopies import attempt, copies, info, remove_all
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,8 @@ from tests.driver.guest.background import Beat, background
 from tests.driver.guest.commands import eventually, run
 from tests.driver.guest.direct import Direct
 from tests.driver.guest.disks import DISK, MIB, OTHER_DISK, file_ranges, partitions
-from tests.driver.guest.hotcopies import hcp, info, remove
+from tests.driver.guest.hcp import hcp
+from tests.driver.guest.hotcopies import info, remove
 from tests.driver.guest.keepers import hot_copy, take_bare
 from tests.driver.guest.kinds import KINDS, usable_percent
 from tests.driver.guest.trees import sum_of
