@@ -8,7 +8,6 @@ import platform
 import time
 from pathlib import Path
 
-from tests.driver.bench.machine import qemu_version
 from tests.driver.bench.run import run
 
 TREE = Path(__file__).resolve().parents[2]
@@ -30,12 +29,12 @@ def commit() -> str:
 
 def facts(accelerator: str) -> dict[str, str]:
     """As they are at the beginning."""
-    major, minor = qemu_version()
+    version = run(["qemu-system-x86_64", "--version"]).stdout.split("\n")[0]
     return {
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "commit": commit(),
         "host": f"{os.cpu_count()} CPUs, {processor()}; Linux {platform.release()}",
-        "guest machine": f"QEMU {major}.{minor}, {accelerator}, 1 CPU, 1024 MiB",
+        "guest machine": f"{version}, {accelerator}, 1 CPU, 1024 MiB",
     }
 
 
