@@ -25,7 +25,7 @@ from hotcopy.store import Space
 from hotcopy.worker import Worker
 
 _NAME = b"hcp-keeper"
-_START_PATIENCE = 2.0  # seconds
+_START_PATIENCE = 10.0  # seconds: a loaded machine takes its time, and without a keeper a store does not grow
 _IDLE = 10.0  # seconds that a keeper waits for the first hot copy
 _PERIOD = 1.0  # seconds between looks at the free space
 _BUSY_PERIOD = 0.02  # seconds, while a store is growing
