@@ -23,7 +23,7 @@ def _zero_fill(fd: int, size: int) -> None:
         piece = _ZEROS[: size - offset]
         while piece:
             piece = piece[os.write(fd, piece) :]
-        if offset % _WRITE_BACK == 0:
+        if (offset + len(_ZEROS)) % _WRITE_BACK == 0:
             os.fdatasync(fd)
     os.fsync(fd)
     with contextlib.suppress(OSError):

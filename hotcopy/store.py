@@ -35,7 +35,7 @@ _SPARE = 1 << 20  # bytes that stay free above the floor: what an allocation its
 _ALIGN = 1 << 20
 _STEP = 16 << 20  # bytes that a store grows by at least: one that grows is not idle any more
 _LARGEST_STEP = 4 << 30  # bytes, or an eighth of the store, so that HCP_MAX_SEGMENTS are enough for terabytes
-_LARGEST_FILLED_STEP = 64 << 20  # bytes, where they have to be written as zeros first
+_FILLED_STEP = 8 << 20  # bytes, or a quarter of the store, where they have to be written as zeros first: ready soon
 
 _FROZEN_PATIENCE = 20.0  # seconds: a loaded disk can make mkdir wait for a journal commit
 _LET_GO_PATIENCE = 5.0  # seconds: the driver's last reference to the file is dropped asynchronously
@@ -118,10 +118,13 @@ def next_size(space: Space, allocated: int, filled: bool) -> int:
     """How much a store of ``allocated`` bytes grows by: as much again, while there is room above the floor; 0: none.
 
     Near the floor half of what is left, so that the hot copy does not reach it by itself. ``filled``: the blocks have
-    to be written first.
+    to be written first, while the rest of the store fills up: in smaller steps.
     """
-    largest = max(_LARGEST_FILLED_STEP if filled else _LARGEST_STEP, allocated // 8)
-    size = min(max(_STEP, allocated), largest, space.usable // 2)
+    if filled:
+        step = max(_FILLED_STEP, allocated // 4)
+    else:
+        step = min(max(_STEP, allocated), max(_LARGEST_STEP, allocated // 8))
+    size = min(step, space.usable // 2)
     size -= size % _ALIGN
     return size if size >= SMALLEST else 0
 

@@ -94,7 +94,8 @@ def test_growth_is_geometric() -> None:
     assert steps <= 64
     assert store.next_size(space, 1 * MIB, False) == 16 * MIB
     assert store.next_size(space, 100 * MIB + 4096, False) == 100 * MIB
-    assert store.next_size(space, 100 * MIB, True) == 64 * MIB
+    assert store.next_size(space, 1 * MIB, True) == 8 * MIB
+    assert store.next_size(space, 100 * MIB, True) == 25 * MIB
     assert store.next_size(space, 5 << 30, False) == 4 << 30
 
 
