@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import mmap
 import os
 
 from hotcopy import fibmap, fiemap, libc
@@ -13,18 +15,36 @@ from hotcopy.fiemap import Extent
 
 _FAT = ("vfat", "msdos")
 _NOT_THERE = (errno.EOPNOTSUPP, errno.ENOTTY, errno.ENOSYS)
-_ZEROS = bytes(1 << 20)
+_PIECE = 1 << 20  # bytes
 _WRITE_BACK = 16 << 20  # bytes
 
 
+def _past_the_cache(fd: int, on: bool) -> None:
+    flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+    fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_DIRECT if on else flags & ~os.O_DIRECT)
+
+
+def _write(fd: int, piece: memoryview) -> None:
+    while piece:
+        piece = piece[os.write(fd, piece) :]
+
+
 def _zero_fill(fd: int, size: int) -> None:
-    """Writes ``size`` zeros, a piece at a time, so that neither the cache nor the journal is filled with them. OSError."""
-    for offset in range(0, size, len(_ZEROS)):
-        piece = _ZEROS[: size - offset]
-        while piece:
-            piece = piece[os.write(fd, piece) :]
-        if (offset + len(_ZEROS)) % _WRITE_BACK == 0:
-            os.fdatasync(fd)
+    """Writes ``size`` zeros, past the cache where the filesystem can, else a little at a time. OSError."""
+    with mmap.mmap(-1, _PIECE) as zeros, memoryview(zeros) as whole:
+        with contextlib.suppress(OSError):
+            _past_the_cache(fd, True)
+        for offset in range(0, size, _PIECE):
+            with whole[: size - offset] as piece:
+                try:
+                    _write(fd, piece)
+                except OSError as error:
+                    if error.errno != errno.EINVAL:
+                        raise
+                    _past_the_cache(fd, False)
+                    _write(fd, piece)
+            if (offset + _PIECE) % _WRITE_BACK == 0:
+                os.fdatasync(fd)
     os.fsync(fd)
     with contextlib.suppress(OSError):
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)

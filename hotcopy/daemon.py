@@ -56,12 +56,12 @@ def _leave_mount_namespace() -> None:
             os.close(fd)
 
 
-def detach(name: bytes) -> None:
-    """To be called in a child of the command: another child of it goes on, this one ends. OSError."""
+def detach(name: bytes, keep: int = 0) -> None:
+    """To be called in a child of the command: another child of it goes on, this one ends; ``keep`` stays open. OSError."""
     os.setsid()
     if os.fork():
         os._exit(0)
-    close_descriptors()
+    close_descriptors(keep)
     for number in _DEFAULT:
         signal.signal(number, signal.SIG_DFL)
     for number in _IGNORED:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -26,13 +27,14 @@ from hotcopy.worker import Worker
 
 _NAME = b"hcp-keeper"
 _START_PATIENCE = 10.0  # seconds: a loaded machine takes its time, and without a keeper a store does not grow
-_IDLE = 10.0  # seconds that a keeper waits for the first hot copy
 _PERIOD = 1.0  # seconds between looks at the free space
 _BUSY_PERIOD = 0.02  # seconds, while a store is growing
 _MOST_IDLE = 2  # workers
 _SOON = 2.0  # seconds that this takes unless the filesystem is frozen
 _PAUSE = 0.5  # seconds until the next attempt after one that did not succeed, twice that after the next, ...
 _LONGEST_PAUSE = {Outcome.GROWN: 0.0, Outcome.NO_ROOM: 1.0, Outcome.UNUSABLE: 60.0, Outcome.FAILED: 5.0}
+
+_held: list[int] = []
 
 Origins = dict[DevId, list[HotCopy]]
 
@@ -167,8 +169,16 @@ class Keeper:
                     self.driver.end(copies[0].minor, abi.State.OVERFLOW, reason)
 
 
-def _serve(driver: Driver, started: float, served: bool) -> bool:
-    """Until there is no hot copy left. False when there is another keeper, or the driver does not want one."""
+def _is_open(starter: int) -> bool:
+    """Whether the process at the other end of the pipe, which never writes, is still there."""
+    return not select.select([starter], [], [], 0)[0]
+
+
+def _serve(driver: Driver, starter: int, served: bool) -> bool:
+    """Until there is no hot copy left. False when there is another keeper, or the driver does not want one.
+
+    The first hot copy may come as long as the hcp that started us runs.
+    """
     keeper = Keeper(driver)
     seen = 0
     try:
@@ -178,7 +188,7 @@ def _serve(driver: Driver, started: float, served: bool) -> bool:
                 waited = driver.wait(seen, keeper.period, keeper=True)
                 seen = waited.seen
                 served = served or waited.hot_copies > 0
-                if not waited.hot_copies and (served or time.monotonic() > started + _IDLE):
+                if not waited.hot_copies and (served or not _is_open(starter)):
                     return True
                 keeper.step()
             except DriverError as error:
@@ -188,15 +198,14 @@ def _serve(driver: Driver, started: float, served: bool) -> bool:
         keeper.close()
 
 
-def run() -> None:
-    """What the keeper does, from its registration to its end."""
-    started = time.monotonic()
+def run(starter: int) -> None:
+    """What the keeper does, from its registration to its end. ``starter``: a pipe that ends with the hcp that started it."""
     served = False
     with Driver() as asking:
         daemon.harden()
         while True:
             with Driver() as driver:
-                if not _serve(driver, started, served):
+                if not _serve(driver, starter, served):
                     return
             # Whoever asked while we were registered has relied on us: a hot copy may have come since.
             waited = asking.wait(0, 0)
@@ -206,12 +215,15 @@ def run() -> None:
 
 
 def _start() -> None:
+    reader, writer = os.pipe2(os.O_CLOEXEC)  # our end is closed when we end, no sooner
     child = os.fork()
     if child == 0:
         with contextlib.suppress(BaseException):
-            daemon.detach(_NAME)
-            run()
+            daemon.detach(_NAME, keep=reader)
+            run(reader)
         os._exit(0)
+    os.close(reader)
+    _held.append(writer)
     with contextlib.suppress(ChildProcessError):  # our parent has us ignore SIGCHLD
         os.waitpid(child, 0)
 
@@ -225,8 +237,10 @@ def await_end(driver: Driver) -> None:
 
 
 def ensure(driver: Driver) -> None:
-    """Starts a keeper unless there is one, and returns when it is there. Call it when the hot copy exists.
+    """Starts a keeper unless there is one, and returns when it is there.
 
+    Call it before the hot copy is made, so that its store can grow from the first moment on, and again when it exists: in
+    between a keeper may have ended with other hot copies.
     A failure is a warning, since the hot copy works until its store is full. Must be called in a process with one thread.
     """
     try:

@@ -28,6 +28,9 @@
 #define HCP_STUCK_LIMIT		(30 * HZ)
 #define HCP_SHORT_RETRY		(HZ / 50 ?: 1)
 
+/* So many written units of a region make it dense: a sixth. */
+#define HCP_DENSE_UNITS		(HCP_REGION_UNITS / 6)
+
 /* A range as long as this is looked at by the worker, not by who submits. */
 #define HCP_INLINE_SECTORS	(4 * HCP_REGION_UNITS * HCP_UNIT_SECTORS)
 
@@ -59,6 +62,21 @@ bool hcp_cow_steal(struct hcp_origin *origin, struct bio *bio, sector_t first,
 	return true;
 }
 
+/*
+ * Writes have proved dense here, so that one read for all of the neighbourhood is worth
+ * more than one for each write.  cow_lock keeps @snap.
+ */
+static bool cow_is_dense(struct hcp_snap *snap, u64 unit)
+{
+	spinlock_t *lock = hcp_region_lock(snap->origin, unit);
+	bool dense;
+
+	spin_lock(lock);
+	dense = hcp_changed_weight(&snap->changed, hcp_region_index(unit)) >= HCP_DENSE_UNITS;
+	spin_unlock(lock);
+	return dense;
+}
+
 /* Starts to read what has to be copied of [unit, last); -EAGAIN, -ENOMEM. */
 static int cow_start_copies(struct hcp_origin *origin, u64 unit, u64 last)
 {
@@ -72,7 +90,11 @@ static int cow_start_copies(struct hcp_origin *origin, u64 unit, u64 last)
 				      &needed);
 		spin_unlock(hcp_region_lock(origin, unit));
 		if (need == HCP_NEED_COPY) {
-			started = hcp_copy_start(origin, needed.snap, unit, needed.run);
+			started = cow_is_dense(needed.snap, unit) ?
+				  hcp_copy_start_around(origin, needed.snap, unit) : 0;
+			if (!started)
+				started = hcp_copy_start(origin, needed.snap, unit,
+							 needed.run);
 			if (started < 0)
 				return started;
 			if (started)

@@ -69,7 +69,7 @@ void hcp_writeback_add(struct hcp_origin *origin, struct hcp_copy *copy)
 	if (list_empty(&origin->ready))
 		origin->ready_since = jiffies;
 	list_add_tail(&copy->ready, &origin->ready);
-	origin->ready_units += copy->count;
+	origin->ready_units += hcp_copy_wanted(copy, 0);
 	now = origin->ready_units >= HCP_COPY_UNITS || READ_ONCE(origin->hurry);
 	spin_unlock(&origin->ready_lock);
 
@@ -118,9 +118,11 @@ static void batch_fill(struct hcp_origin *origin, struct hcp_batch *batch,
 		spin_lock(&origin->ready_lock);
 		copy = list_first_entry(&origin->ready, struct hcp_copy, ready);
 		part->copy = copy;
-		part->offset = copy->assigned;
-		part->count = min(want, copy->count - copy->assigned);
-		copy->assigned += part->count;
+		part->offset = find_next_bit(copy->wanted, copy->count, copy->assigned);
+		part->count = min_t(unsigned int, want,
+				    find_next_zero_bit(copy->wanted, copy->count,
+						       part->offset) - part->offset);
+		copy->assigned = part->offset + part->count;
 		if (copy->assigned == copy->count)
 			list_del_init(&copy->ready);
 		origin->ready_units -= part->count;
@@ -162,7 +164,7 @@ static void drop_ready(struct hcp_origin *origin)
 			return;
 		}
 		list_del_init(&copy->ready);
-		copy->dropped = copy->count - copy->assigned;
+		copy->dropped = hcp_copy_wanted(copy, copy->assigned);
 		origin->ready_units -= copy->dropped;
 		spin_unlock(&origin->ready_lock);
 

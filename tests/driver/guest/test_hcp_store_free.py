@@ -84,7 +84,8 @@ def test_open_files_that_were_deleted_are_not_free(kind: str) -> None:
             copy = take_bare(node)
         about = info(copy)
         assert about.free_known
-        write_file(str(fs.path / "new"), int(os.statvfs(fs.path).f_bavail * 0.6) * 4096)
+        free = os.statvfs(fs.path)
+        write_file(str(fs.path / "new"), int(free.f_bavail * free.f_frsize * 0.6))
         with Direct(copy) as device:
             for start, behind in ranges:
                 for offset in range(start, behind, MIB):

@@ -55,8 +55,8 @@ def test_garbage_in_free_blocks_harms_nobody(name: str) -> None:
         total = sum(item.length for item in ranges)
         assert all(one.start + one.length < two.start for one, two in zip(ranges, ranges[1:]))
         assert all(item.start % 4096 == item.length % 4096 == 0 for item in ranges)
-        # Half units are left out, and what XFS sets aside for itself is free.
-        assert 0.9 * free.f_bfree * free.f_frsize < total < 1.05 * free.f_bfree * free.f_frsize + MIB
+        # Half units are left out; and what XFS sets aside, a twentieth and more, does not count as free while mounted.
+        assert 0.9 * free.f_bfree < total / free.f_frsize < (1.3 if kind.fstype == "xfs" else 1.01) * free.f_bfree
         assert len(ranges) > 10
         spoil(node, ranges)
         check(kind, node, before)
