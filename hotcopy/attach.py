@@ -7,6 +7,7 @@ import os
 import stat
 import time
 
+from hotcopy import __version__
 from hotcopy.devid import DevId
 from hotcopy.driver import CONTROL_NODE, Driver
 from hotcopy.errors import HcpError
@@ -61,13 +62,18 @@ def attach() -> Driver:
         release = os.uname().release
         raise HcpError(
             f"the driver {MODULE} is not loaded and cannot be for kernel {release} ({done.message})",
-            "build and load it for this kernel, as the README says under 'Using it'",
+            "build and load it for this kernel: hcp-setup --get-module",
         )
     return driver
 
 
 def version() -> str:
-    """The driver's version, loaded or only installed; needs no root. HcpError when there is none."""
+    """The driver's version, with a note where hcp's own is another; needs no root. HcpError when there is no driver."""
+    driver = _driver_version()
+    return driver if driver == __version__ else f"{driver} (hcp is {__version__})"
+
+
+def _driver_version() -> str:
     try:
         with open(_VERSION_FILE, encoding="utf-8") as file:
             return file.read().strip()
@@ -77,5 +83,5 @@ def version() -> str:
             return done.out
         raise HcpError(
             f"the driver {MODULE} is neither loaded nor installed for kernel {os.uname().release}",
-            "build and load it for this kernel, as the README says under 'Using it'",
+            "build and load it for this kernel: hcp-setup --get-module",
         ) from None

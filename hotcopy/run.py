@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hotcopy.errors import HcpError
@@ -28,14 +27,18 @@ class Done:
         return self.err or self.out or f"exit status {self.status}"
 
 
+def search_path() -> str:
+    """Where programs are looked for."""
+    return ":".join(part for part in (os.environ.get("PATH", ""), _SBIN) if part)
+
+
 def run(*argv: str, timeout: float | None = None) -> Done:
     """Runs ``argv`` without a shell, in English, without standard input or foreign descriptors.
 
     Raises HcpError when the program is missing or takes longer than ``timeout`` seconds; a status other than 0
     is for the caller to judge.
     """
-    environment: Sequence[str] = (os.environ.get("PATH", ""), _SBIN)
-    variables = {**os.environ, "LC_ALL": "C", "PATH": ":".join(part for part in environment if part)}
+    variables = {**os.environ, "LC_ALL": "C", "PATH": search_path()}
     try:
         done = subprocess.run(
             argv,

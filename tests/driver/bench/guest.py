@@ -22,7 +22,7 @@ from tests.driver.bench.machine import Disk, Machine
 from tests.driver.guest.kernel_log import bad_lines
 
 TREE = Path(__file__).resolve().parents[3]
-PROJECT = ("hotcopy", "tests/__init__.py", "tests/driver/__init__.py", "tests/driver/guest", "tests/demo")
+PROJECT = ("hotcopy", "packaging", "tests/__init__.py", "tests/driver/__init__.py", "tests/driver/guest", "tests/demo")
 BOOT_TIMEOUT = 120.0
 
 Event = dict[str, Any]
@@ -109,13 +109,14 @@ class Guest:
         project = self.scratch / "project.tar"
         project_tar(project, module, self.files)
         self.console = self.scratch / "console"
+        root = self.machine.root
         ours, theirs = socket.socketpair()
         self._socket = ours
         argv = [
             # The guest must not outlive a killed test run.
             *("setpriv", "--pdeathsig", "KILL"),
             *self.machine.arguments(self.bench.accelerator(), prepared.boot),
-            *Disk("root").arguments(prepared.userland, shared=True),
+            *Disk("root").arguments(root or prepared.userland, shared=root is None),
             *Disk("modules", read_only=True).arguments(prepared.boot.modules),
             *Disk("project", read_only=True).arguments(project),
         ]
@@ -270,6 +271,13 @@ class Guest:
         if self.running:
             self._process.kill()
         self._process.wait(30)
+
+    def wait_off(self, timeout: float) -> None:
+        """Wait until the guest has switched itself off."""
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise self.error(f"no power-off within {timeout:.0f} s") from None
 
     def poweroff(self) -> None:
         """Power off in order; without the end token it is a failure."""

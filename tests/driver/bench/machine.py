@@ -60,6 +60,7 @@ class Machine:
     memory: str = "1024M"
     cpus: int = 1
     append: str = ""  # further words for the kernel's command line
+    root: Path | None = None  # a root file system of its own, which outlives a boot
 
     def arguments(self, accel: str, boot: BootFiles) -> Iterator[str]:
         """QEMU's arguments, without the disks and the ports."""

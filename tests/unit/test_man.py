@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The manual pages name exactly the options that the programs have."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+import pytest
+
+from hotcopy import cli, setup
+
+PAGES = Path(__file__).parents[2] / "docs/man"
+# Documented ahead of the code; an option that is there by now may leave this list.
+COMING = {"--force", "--all", "--changed", "--since"}
+
+
+def options(grammar: argparse.ArgumentParser) -> set[str]:
+    return {name for action in grammar._actions for name in action.option_strings}
+
+
+def page(name: str) -> str:
+    """The text without the escapes and requests of roff."""
+    text = (PAGES / name).read_text(encoding="ascii").replace("\\-", "-")
+    return re.sub(r"\\f.|\\&", "", text)
+
+
+def documented(text: str) -> set[str]:
+    """The options that have a paragraph of their own: the line after .TP."""
+    tags = re.findall(r"^\.TP\n(.*)$", text.split(".SH OPTIONS", 1)[1].split(".SH EXIT STATUS", 1)[0], re.MULTILINE)
+    return {option for tag in tags for option in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", tag)}
+
+
+@pytest.mark.parametrize(
+    ("name", "grammar", "coming"),
+    [("hcp.8", cli.parser(), COMING), ("hcp-setup.8", setup.parser(), set())],
+)
+def test_every_option_is_documented(name: str, grammar: argparse.ArgumentParser, coming: set[str]) -> None:
+    text = page(name)
+    assert options(grammar) - documented(text) == set()
+    assert documented(text) - options(grammar) <= coming
+    synopsis = text.split(".SH DESCRIPTION", 1)[0]
+    for action in grammar._actions:
+        assert not action.option_strings or any(option in synopsis for option in action.option_strings), action
+
+
+def test_every_file_that_is_named_exists() -> None:
+    text = page("hcp.8")
+    common = Path(__file__).parents[2] / "packaging/common"
+    for path in common.iterdir():
+        assert path.name in text, path
