@@ -5,7 +5,7 @@ KERNEL ?= 6.12
 PREPARE = python=$$(tests/setup/prepare) || exit 1; export PYTHONDONTWRITEBYTECODE=1;
 
 .DEFAULT_GOAL := help
-.PHONY: test test-quick lint demo guest clean-cache help
+.PHONY: test test-quick lint demo bench guest clean-cache help
 
 test: ## every test, in every kernel
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare && "$$python" -m pytest -v
@@ -19,6 +19,9 @@ lint: ## ruff, mypy, shellcheck, and the driver with W=1 and sparse
 
 demo: ## a hot copy of a busy file system, in a booted kernel
 	@$(PREPARE) "$$python" -m tests.demo
+
+bench: ## Hot Copy beside LVM, into docs/benchmarks.md; make bench QUICK=1 is shorter
+	@$(PREPARE) "$$python" -m tests.benchmark --kernel $(KERNEL) $(if $(QUICK),--quick)
 
 guest: ## guest tests by hand: make guest KERNEL=6.12 K=expression
 	@$(PREPARE) "$$python" -m tests.driver.bench test $(KERNEL) $(if $(K),-k "$(K)")

@@ -22,7 +22,15 @@ from tests.driver.bench.machine import Disk, Machine
 from tests.driver.guest.kernel_log import bad_lines
 
 TREE = Path(__file__).resolve().parents[3]
-PROJECT = ("hotcopy", "packaging", "tests/__init__.py", "tests/driver/__init__.py", "tests/driver/guest", "tests/demo")
+PROJECT = (
+    "hotcopy",
+    "packaging",
+    "tests/__init__.py",
+    "tests/driver/__init__.py",
+    "tests/driver/guest",
+    "tests/demo",
+    "tests/benchmark",
+)
 BOOT_TIMEOUT = 120.0
 
 Event = dict[str, Any]

@@ -190,21 +190,23 @@ def small_xfs() -> tuple[str, ...]:
     return () if re.search("(invalid|unrecognized) option", complaint) else ("--unsupported",)
 
 
-def make_filesystem(kind: str, node: str, *, mib: int | None = None) -> None:
-    """All of the device, or so much of it; nothing is left for later, so that the disk is quiet when nobody writes."""
+def make_filesystem(kind: str, node: str, *words: str, mib: int | None = None) -> None:
+    """All of the device, or so much of it, with these options of mkfs; nothing is left for later, so that the disk is quiet when nobody writes."""
     if kind == "ext4":
         lazy = ("-E", "lazy_itable_init=0,lazy_journal_init=0")
-        run("mkfs.ext4", "-q", "-F", *lazy, node, *([f"{mib}M"] if mib else []))
+        run("mkfs.ext4", "-q", "-F", *lazy, *words, node, *([f"{mib}M"] if mib else []))
     else:
-        run("mkfs.xfs", "-q", "-f", *small_xfs(), *(["-d", f"size={mib}m"] if mib else []), node)
+        run("mkfs.xfs", "-q", "-f", *small_xfs(), *words, *(["-d", f"size={mib}m"] if mib else []), node)
 
 
 @contextlib.contextmanager
-def filesystem(kind: str, node: str, *, mount: str = "defaults", path: str = "/run/origin") -> Iterator[Filesystem]:
-    """A new filesystem, mounted. At the end it must be sound, and no hot copy is left."""
+def filesystem(
+    kind: str, node: str, *words: str, mount: str = "defaults", path: str = "/run/origin"
+) -> Iterator[Filesystem]:
+    """A new filesystem, made with these options of mkfs, mounted. At the end it must be sound, and no hot copy is left."""
     where = Path(path)
     where.mkdir(parents=True, exist_ok=True)
-    make_filesystem(kind, node)
+    make_filesystem(kind, node, *words)
     run("mount", "-t", kind, "-o", mount, node, path)
     try:
         yield Filesystem(node, kind, where)

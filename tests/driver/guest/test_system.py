@@ -18,7 +18,8 @@ from hotcopy.errors import DriverError
 from hotcopy.output import Output
 from tests.driver.guest.commands import eventually, run
 from tests.driver.guest.disks import DISK, MIB, OTHER_DISK, Filesystem, filesystem, partitions, raid1, settle
-from tests.driver.guest.hotcopies import attempt, copies, hcp, remove_from_driver, take
+from tests.driver.guest.hcp import hcp
+from tests.driver.guest.hotcopies import attempt, copies, remove_from_driver, take
 
 RULES = Path("/hotcopy/packaging/common/59-hotcopy.rules")
 INSTALLED = Path("/run/udev/rules.d") / RULES.name

@@ -1,0 +1,1 @@
+"""``make bench``: Hot Copy beside LVM, on one throttled disk of a booted guest."""

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How long file systems stand still for a hot copy, and how long the command takes."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+
+from tests.benchmark.guest import place
+from tests.benchmark.guest.fio import fill, fio_in_background, mixed
+from tests.benchmark.guest.report import report, say
+from tests.benchmark.guest.stages import load_module, mounted
+from tests.benchmark.plan import MIB, Plan
+from tests.driver.guest.hcp import hcp
+from tests.driver.guest.hotcopies import info, take
+
+COMMANDS = 3
+FILE = 32 * MIB
+STORE = ("--store-size", "64M")
+JOBS = 4  # of the mixed work
+PAUSE = 0.5
+FIFREEZE, FITHAW = 0xC0045877, 0xC0045878
+# As an installed hcp: compiled once. In memory, so that the emulated disk has no part in it.
+COMPILED = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": "/dev/shm/hcp-pycache"}
+
+
+@contextlib.contextmanager
+def load(iops: int) -> Iterator[None]:
+    """The mixed work at half of these I/Os a second, for as long as the with block lasts."""
+    path = str(place.MOUNTED / "mixed")
+    # Not more than the emulated CPU can do: it would be busy with the load while the file system is frozen.
+    pace = f"--rate_iops={iops // (4 * JOBS)}"  # reads and writes of each job by themselves
+    process = fio_in_background(*mixed(path, FILE), pace, "--time_based", "--runtime=3600")
+    try:
+        time.sleep(2)
+        assert process.poll() is None, "the load has ended"
+        yield
+        assert process.poll() is None, "the load has ended"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def frozen_times(count: int) -> list[float]:
+    """Seconds, for hot copies taken one after the other, each the only one."""
+    times = []
+    for _ in range(count):
+        node = take(place.FREEZE_DISK, "--skip-mount", *STORE)
+        times.append(info(node).frozen_ns / 1e9)
+        hcp("-r", node)
+    return times
+
+
+def alone_times(count: int) -> list[float]:
+    """Seconds of freeze and thaw without any hot copy: what the kernel and the file system take."""
+    times = []
+    fd = os.open(place.MOUNTED, os.O_RDONLY)
+    try:
+        for number in range(count):
+            # Something to write back, as the store's file is for a hot copy.
+            (place.MOUNTED / f"alone-{number}").write_bytes(b"x")
+            os.sync()
+            # A freeze soon after another one need not wait for RCU again, and hot copies are not that close.
+            time.sleep(PAUSE)
+            begin = time.monotonic()
+            fcntl.ioctl(fd, FIFREEZE, 0)
+            fcntl.ioctl(fd, FITHAW, 0)
+            times.append(time.monotonic() - begin)
+    finally:
+        os.close(fd)
+    return times
+
+
+def command_times() -> list[float]:
+    """Seconds of the whole command as one types it, interpreter and all, on a quiet file system."""
+    times = []
+    for _ in range(COMMANDS + 1):
+        begin = time.monotonic()
+        subprocess.run(
+            ("hcp", "--skip-mount", *STORE, place.FREEZE_DISK), env=COMPILED, check=True, stdout=subprocess.DEVNULL
+        )
+        times.append(time.monotonic() - begin)
+        hcp("-r", place.FREEZE_DISK)
+    return times[1:]  # the first one compiles
+
+
+def measure_freezes(plan: Plan) -> None:
+    """Quiet, under load, and the command."""
+    load_module(True)
+    place.make_file_system(place.FREEZE_DISK)
+    with mounted(place.FREEZE_DISK):
+        fill(str(place.MOUNTED / "mixed"), FILE)
+        say("frozen time, quiet ...")
+        os.sync()
+        report("freeze", where="quiet", seconds=frozen_times(plan.freezes))
+        report("freeze", where="alone", seconds=alone_times(plan.freezes))
+        say("the command ...")
+        report("command", seconds=command_times())
+        say("frozen time, under load ...")
+        with load(plan.iops):
+            report("freeze", where="load", seconds=frozen_times(plan.freezes))
+    load_module(False)
