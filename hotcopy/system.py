@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the system's start and stop ask for: ``python3 -m hotcopy.system {stop-all,clean}`` (packaging/common/*.service).
 
-Not for people: ``hcp -r --all`` leaves a hot copy alone that somebody uses, whereas a shutdown cannot wait for anybody.
+Not for people: ``hcp -r`` leaves a hot copy alone that somebody uses, whereas a shutdown cannot wait for anybody.
 """
 
 from __future__ import annotations

@@ -92,6 +92,11 @@ def info(node: str) -> HotCopy:
     raise AssertionError(f"there is no {node}, only {copies()}")
 
 
+def is_stored(node: str) -> bool:
+    """Nothing of its origin is on its way to the store."""
+    return not info(node).in_flight_bytes
+
+
 def remove_all() -> None:
     """End every hot copy, the newest first."""
     for copy in reversed(copies()):

@@ -13,7 +13,15 @@ import pytest
 from tests.driver.guest.background import background
 from tests.driver.guest.commands import eventually
 from tests.driver.guest.disks import MIB, Filesystem, filesystem, partitions
-from tests.driver.guest.hotcopies import copies, info, remove, remove_from_driver, take_bare, take_from_driver
+from tests.driver.guest.hotcopies import (
+    copies,
+    info,
+    is_stored,
+    remove,
+    remove_from_driver,
+    take_bare,
+    take_from_driver,
+)
 from tests.driver.guest.truth import Range, Truth
 from tests.driver.guest.workload import Changes
 
@@ -31,11 +39,6 @@ def lightly(change: Changes) -> None:
     """A few MiB of it."""
     for action in (change.overwrite_direct, change.overwrite_cached, change.many_small, change.punch, change.trim):
         action()
-
-
-def is_stored(node: str) -> bool:
-    """Nothing of it is on its way to the store."""
-    return not info(node).in_flight_bytes
 
 
 def check_all(taken: dict[str, Truth], store: list[Range]) -> None:

@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import os
 from pathlib import Path
 
 import pytest
 
+from tests.driver.guest.commands import eventually
 from tests.driver.guest.direct import Direct
 from tests.driver.guest.disks import MIB, SIZE, file_ranges, filesystem, partitions
 from tests.driver.guest.hcp import hcp
-from tests.driver.guest.hotcopies import hot_copy, info, remove, take_bare
+from tests.driver.guest.hotcopies import hot_copy, info, is_stored, remove, take_bare
 from tests.driver.guest.truth import Truth
 
 
@@ -99,6 +101,8 @@ def test_writes_to_a_hot_copy_without_room_fail_alone() -> None:
         copy = take_bare(node, "--store-size", "8M")
         # Frozen: any change of the file system's own would be the one too many.
         with fs.frozen(), Direct(copy, os.O_RDWR) as device:
+            # Nor may an earlier change still be on its way to the store: it would find none.
+            assert eventually(functools.partial(is_stored, copy))
             with pytest.raises(OSError) as caught:
                 write_much(device, SIZE // 2)
             assert caught.value.errno == errno.ENOSPC
