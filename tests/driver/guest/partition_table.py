@@ -14,6 +14,7 @@ from tests.driver.guest.direct import size_of
 
 BLKRRPART = 0x125F
 WIPED = 1 << 20  # bytes at either end: every signature of a filesystem, LVM, RAID or partition table is there
+_SIGNATURE = 440
 _ENTRIES = 446
 _ENTRY = struct.Struct("<B3sB3sII")
 _FAR = b"\xfe\xff\xff"  # the address in cylinders of what has none
@@ -38,6 +39,7 @@ def partition(disk: str, parts: Sequence[tuple[int, int]]) -> None:
     for number, (first, count) in enumerate(parts):
         _ENTRY.pack_into(table, _ENTRIES + number * _ENTRY.size, 0, _FAR, _LINUX, _FAR, first, count)
     if parts:
+        table[_SIGNATURE : _SIGNATURE + 4] = os.urandom(4)  # what udev's by-partuuid is made of
         table[510:] = b"\x55\xaa"
     wipe(disk)
     fd = os.open(disk, os.O_RDWR)

@@ -61,7 +61,7 @@ def event(action: str, *nodes: str) -> None:
 
 def links(node: str) -> list[str]:
     """Every link below /dev/disk that leads to a device."""
-    return [str(path) for path in Path("/dev/disk").rglob("*") if os.path.realpath(path) == node]
+    return sorted(str(path) for path in Path("/dev/disk").rglob("*") if os.path.realpath(path) == node)
 
 
 def take_raw(origin: str, elsewhere: Filesystem) -> str:
