@@ -10,7 +10,7 @@ import ctypes
 import enum
 
 CONTROL_NAME = "hcp"
-ABI_VERSION = 1
+ABI_VERSION = 2
 
 UNIT_SIZE = 4096  # bytes
 SECTOR_SIZE = 512  # bytes, the unit of every sector number of the interface
@@ -23,10 +23,18 @@ MAX_ORIGINS = 16
 MAX_FREEZE = 64
 MAX_EXTENTS = 65536
 MAX_SNAPSHOTS = 255
+MAX_SEGMENTS = 64
+MAX_FREE = 1 << 20
 
 CREATE_READ_ONLY = 1 << 0
+CREATE_FIXED_STORE = 1 << 1
 INFO_READ_ONLY = 1 << 0
 INFO_OPEN = 1 << 1
+INFO_FREE_KNOWN = 1 << 2
+INFO_WANTS_SPACE = 1 << 3
+INFO_FIXED_STORE = 1 << 4
+INFO_CHANGED_LOST = 1 << 5
+WAIT_KEEPER = 1 << 0
 
 
 class State(enum.IntEnum):
@@ -76,6 +84,8 @@ class IocOrigin(ctypes.Structure):
         ("flags", ctypes.c_uint32),
         ("bdev_fd", ctypes.c_int32),
         ("minor", ctypes.c_uint32),
+        ("floor_percent", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
         ("segment", ctypes.c_uint64),
         ("path", ctypes.c_char * PATH_LEN),
         ("store_path", ctypes.c_char * PATH_LEN),
@@ -126,7 +136,7 @@ class IocInfo(ctypes.Structure):
         ("origin_minor", ctypes.c_uint32),
         ("store_major", ctypes.c_uint32),
         ("store_minor", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32),
+        ("floor_percent", ctypes.c_uint32),
         ("sequence", ctypes.c_uint64),
         ("created_ns", ctypes.c_uint64),
         ("frozen_ns", ctypes.c_uint64),
@@ -135,10 +145,97 @@ class IocInfo(ctypes.Structure):
         ("private_bytes", ctypes.c_uint64),
         ("store_bytes", ctypes.c_uint64),
         ("store_used_bytes", ctypes.c_uint64),
-        ("store_ino", ctypes.c_uint64),
+        ("free_bytes", ctypes.c_uint64),
+        ("growths", ctypes.c_uint64),
         ("in_flight_bytes", ctypes.c_uint64),
         ("path", ctypes.c_char * PATH_LEN),
         ("store_path", ctypes.c_char * PATH_LEN),
+        ("reason", ctypes.c_char * REASON_LEN),
+    ]
+
+
+class IocStore(ctypes.Structure):
+    """struct hcp_ioc_store."""
+
+    _fields_ = [
+        ("size", ctypes.c_uint32),
+        ("abi", ctypes.c_uint32),
+        ("minor", ctypes.c_uint32),
+        ("index", ctypes.c_uint32),
+        ("dev_major", ctypes.c_uint32),
+        ("dev_minor", ctypes.c_uint32),
+        ("ino", ctypes.c_uint64),
+        ("bytes", ctypes.c_uint64),
+        ("used_bytes", ctypes.c_uint64),
+    ]
+
+
+class IocFree(ctypes.Structure):
+    """struct hcp_ioc_free."""
+
+    _fields_ = [
+        ("size", ctypes.c_uint32),
+        ("abi", ctypes.c_uint32),
+        ("minor", ctypes.c_uint32),
+        ("nr", ctypes.c_uint32),
+        ("ranges", ctypes.c_uint64),
+        ("reason", ctypes.c_char * REASON_LEN),
+    ]
+
+
+class IocGrow(ctypes.Structure):
+    """struct hcp_ioc_grow."""
+
+    _fields_ = [
+        ("size", ctypes.c_uint32),
+        ("abi", ctypes.c_uint32),
+        ("minor", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+        ("segment", ctypes.c_uint64),
+        ("usable_bytes", ctypes.c_uint64),
+        ("reason", ctypes.c_char * REASON_LEN),
+    ]
+
+
+class IocEnd(ctypes.Structure):
+    """struct hcp_ioc_end."""
+
+    _fields_ = [
+        ("size", ctypes.c_uint32),
+        ("abi", ctypes.c_uint32),
+        ("minor", ctypes.c_uint32),
+        ("state", ctypes.c_uint32),
+        ("reason", ctypes.c_char * REASON_LEN),
+    ]
+
+
+class IocWait(ctypes.Structure):
+    """struct hcp_ioc_wait."""
+
+    _fields_ = [
+        ("size", ctypes.c_uint32),
+        ("abi", ctypes.c_uint32),
+        ("flags", ctypes.c_uint32),
+        ("timeout_ms", ctypes.c_uint32),
+        ("seen", ctypes.c_uint64),
+        ("nr_hot_copies", ctypes.c_uint32),
+        ("nr_keepers", ctypes.c_uint32),
+    ]
+
+
+class IocChanged(ctypes.Structure):
+    """struct hcp_ioc_changed."""
+
+    _fields_ = [
+        ("size", ctypes.c_uint32),
+        ("abi", ctypes.c_uint32),
+        ("minor", ctypes.c_uint32),
+        ("until", ctypes.c_uint32),
+        ("next", ctypes.c_uint64),
+        ("nr_sectors", ctypes.c_uint64),
+        ("extents", ctypes.c_uint64),
+        ("room", ctypes.c_uint32),
+        ("nr", ctypes.c_uint32),
         ("reason", ctypes.c_char * REASON_LEN),
     ]
 
@@ -152,3 +249,9 @@ IOC_VERSION = _iowr(0, IocVersion)
 IOC_CREATE = _iowr(1, IocCreate)
 IOC_REMOVE = _iowr(2, IocRemove)
 IOC_NEXT = _iowr(3, IocInfo)
+IOC_STORE = _iowr(4, IocStore)
+IOC_FREE = _iowr(5, IocFree)
+IOC_GROW = _iowr(6, IocGrow)
+IOC_END = _iowr(7, IocEnd)
+IOC_WAIT = _iowr(8, IocWait)
+IOC_CHANGED = _iowr(9, IocChanged)

@@ -4,22 +4,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
-from hotcopy import device as devices
+from hotcopy import cycles
 from hotcopy import mounts as mount_table
 from hotcopy.device import BlockDevice
 from hotcopy.devid import DevId
 from hotcopy.driver import HotCopy
 from hotcopy.errors import HcpError
-from hotcopy.mounts import Mount
+from hotcopy.filesystems import Filesystem
 from hotcopy.run import run
+from hotcopy.sysfs import Sysfs, node
+from hotcopy.targets import Target
 
 SMALLEST = 16 << 20  # bytes: below it a filesystem has no room for changed blocks worth having
-SUPPORTED = ("ext4", "xfs")
-
-_ELSEWHERE = "keeping changed blocks elsewhere (-c) comes with a later version"
-_MOVING = ("btrfs", "f2fs", "zfs", "bcachefs")  # their blocks move, or their addresses are not the device's
+_AMBIVALENT = 8  # blkid's exit status
 
 
 def need_root() -> None:
@@ -34,93 +33,121 @@ def swap_devices(text: str) -> tuple[str, ...]:
     return tuple(mount_table.unescape(row[0]) for row in rows if len(row) > 1 and row[1] == "partition")
 
 
-def _in_swap(dev: DevId) -> bool:
+def in_swap(devices: Collection[DevId]) -> DevId | None:
+    """The first of these devices that is swap space in use."""
     try:
         with open("/proc/swaps", encoding="utf-8", errors="surrogateescape") as file:
             paths = swap_devices(file.read())
     except OSError:
-        return False
+        return None
     for path in paths:
         try:
-            if DevId.of(os.stat(path).st_rdev) == dev:
-                return True
+            dev = DevId.of(os.stat(path).st_rdev)
         except OSError:
             continue
-    return False
+        if dev in devices:
+            return dev
+    return None
 
 
-def refuse_device(device: BlockDevice, hot_copies: Iterable[HotCopy]) -> None:
-    """Refuses a device for what it is, whatever is on it. HcpError."""
+def content(device: BlockDevice) -> str:
+    """What blkid sees on the device: ext4, swap, LVM2_member, a partition table, or nothing ("")."""
+    seen = run("blkid", "-p", "-o", "export", device.node, timeout=30)
+    if seen.status == _AMBIVALENT:
+        return "several things at once"
+    tags = dict(line.split("=", 1) for line in seen.out.splitlines() if "=" in line)
+    if "TYPE" in tags:
+        return tags["TYPE"]
+    return f"a partition table ({tags['PTTYPE']})" if "PTTYPE" in tags else ""
+
+
+def _refuse_hot_copy(device: BlockDevice, hot_copies: Sequence[HotCopy], sysfs: Sysfs) -> None:
+    below = cycles.indirect(device.dev, sysfs)
     for copy in hot_copies:
-        if copy.device == device.dev:
+        if device.dev == copy.device:
             raise HcpError(f"{device.path} is itself a hot copy", f"give its origin: hcp {copy.path}")
+        if copy.device in below:
+            raise HcpError(f"{device.path} is built on the hot copy {copy.node}", f"give its origin: hcp {copy.path}")
+
+
+def _refuse_swap(target: Target, sysfs: Sysfs) -> None:
+    swap = in_swap(target.carried)
+    if swap is None:
+        return
+    path = target.device.path
+    if swap == target.device.dev:
+        raise HcpError(f"{path} is in use as swap space", "give a device with a filesystem")
+    name = node(sysfs.name(swap))
+    raise HcpError(
+        f"{path} has swap space in use on it ({name})", f"swapoff {name}, or give the devices of its filesystems"
+    )
+
+
+def refuse_device(target: Target, hot_copies: Sequence[HotCopy], sysfs: Sysfs) -> None:
+    """Refuses a device for what it is, whatever is on it. HcpError."""
+    device = target.device
+    _refuse_hot_copy(device, hot_copies, sysfs)
+    if device.read_only:
+        raise HcpError(f"{device.path} is read-only, so it cannot change", f"blockdev --setrw {device.path}")
+    if sysfs.is_zoned(device.dev):
+        raise HcpError(
+            f"{device.path} is a zoned device, whose blocks cannot be written in place", "copy its files instead"
+        )
+    for holder in sysfs.holders(device.dev):
+        if sysfs.is_multipath(holder):
+            whole = f"/dev/mapper/{sysfs.dm_name(holder)}"
+            raise HcpError(
+                f"{device.path} is one of several paths to {whole}, so it does not see all writes", f"hcp {whole}"
+            )
+    _refuse_swap(target, sysfs)
+
+
+def refuse_small(device: BlockDevice) -> None:
+    """Refuses to keep changed blocks on a device with no room for them. HcpError."""
     if device.size < SMALLEST:
         raise HcpError(
             f"{device.path} is too small: {device.size} bytes, the least is {SMALLEST >> 20} MiB",
-            "copy it with dd instead",
+            "copy it with dd instead, or keep its changed blocks elsewhere (-c)",
         )
-    if device.read_only:
-        raise HcpError(f"{device.path} is read-only, so it cannot change", f"blockdev --setrw {device.path}")
-    if _in_swap(device.dev):
-        raise HcpError(f"{device.path} is in use as swap space", "give a device with a filesystem")
 
 
-def _content(device: BlockDevice) -> str:
-    """What blkid sees on the device: ext4, swap, LVM2_member, or nothing."""
-    return run("blkid", "-p", "-s", "TYPE", "-o", "value", device.node, timeout=30).out
-
-
-def _not_mounted(device: BlockDevice, mounts: Sequence[Mount]) -> HcpError:
-    above = devices.holders(device)
-    if above:
-        return HcpError(f"{device.path} is in use by {', '.join(above)}", f"give what is mounted: hcp {above[0]}")
-    parts = devices.partitions(device)
-    if parts:
-        mounted = {mount.source for mount in mounts}
-        best = next((part for part in parts if part in mounted), parts[0])
-        return HcpError(f"{device.path} is a disk with partitions, not a filesystem", f"give one: hcp {best}")
-    content = _content(device)
-    if content in SUPPORTED:
-        return HcpError(f"{device.path} holds an {content} filesystem that is not mounted", f"mount it; {_ELSEWHERE}")
-    what = f"holds {content}" if content else "holds no filesystem"
-    return HcpError(f"{device.path} {what}, so there is no place on it for changed blocks", _ELSEWHERE)
-
-
-def _refuse_type(device: BlockDevice, mount: Mount) -> None:
-    if mount.fstype in _MOVING:
+def _refuse_filesystem(filesystem: Filesystem, path: str) -> None:
+    if filesystem.is_dax:
         raise HcpError(
-            f"{device.path} holds {mount.fstype}, which cannot hold its own changed blocks (its blocks move)",
-            _ELSEWHERE,
-        )
-    if mount.fstype not in SUPPORTED:
-        raise HcpError(
-            f"{device.path} holds {mount.fstype}; hot copies of {' and '.join(SUPPORTED)} are supported so far",
-            "other filesystems come with a later version",
-        )
-    if any(option in ("dax", "dax=always") for option in mount.super_options):
-        raise HcpError(
-            f"{device.path} is mounted with dax, whose writes no driver sees", "mount it without dax for hot copies"
+            f"{path} is mounted with dax ({filesystem.place}), whose writes no driver sees",
+            "mount it without dax for hot copies",
         )
 
 
-def filesystem_of(device: BlockDevice, mounts: Sequence[Mount]) -> Mount:
-    """The mount of the device whose root is the filesystem's root and that can be written to. HcpError if none."""
-    here = mount_table.of_device(mounts, device.dev)
-    strange = here or mount_table.of_source(mounts, device.dev)
-    if not strange:
-        raise _not_mounted(device, mounts)
-    _refuse_type(device, strange[0])
-    best: Mount | None = mount_table.whole_and_writable(here)
-    if best is not None:
-        return best
-    first = strange[0]
-    if not any(mount.writable for mount in strange):
+def refuse_filesystems(target: Target) -> None:
+    """Refuses a device for a filesystem on it. HcpError."""
+    path = target.device.path
+    for filesystem in target.above:
+        _refuse_filesystem(filesystem, path)
+    own = target.filesystem
+    if own is None:
+        return
+    _refuse_filesystem(own, path)
+    if len(own.devices) > 1:
         raise HcpError(
-            f"{device.path} is mounted read-only ({first.mount_point}), so it has no room for changed blocks",
-            f"mount -o remount,rw {mount_table.escape(first.mount_point)}",
+            f"{path} is one of {len(own.devices)} devices of the {own.fstype} on {own.place}, and a hot copy of one"
+            " is no copy of it",
+            "hot copies are for filesystems on one device",
         )
-    raise HcpError(
-        f"only a part of {device.path} is visible and writable here ({first.root} at {first.mount_point}),"
-        " and changed blocks go to the root of its filesystem",
-        f"mount the whole filesystem somewhere too: mount {device.path} DIR",
-    )
+    others = [
+        option for mount in own.mounts for option in mount.super_options if option.startswith(("logdev=", "rtdev="))
+    ]
+    if others:
+        raise HcpError(
+            f"{path} is only a part of the {own.fstype} on {own.place} ({others[0]})",
+            "hot copies are for filesystems on one device",
+        )
+
+
+def refuse_unmountable(filesystem: Filesystem, device: BlockDevice, sysfs: Sysfs) -> None:
+    """Refuses to promise the mount of a hot copy beside its origin where the kernel cannot do it. HcpError."""
+    if filesystem.fstype == "btrfs" and not os.path.exists(f"{sysfs.root}/fs/btrfs/features/temp_fsid"):
+        raise HcpError(
+            f"this kernel cannot mount the hot copy of a btrfs ({device.path}) beside it: both have one identity",
+            "give --skip-mount, and change the hot copy's with btrfstune -m /dev/hcpN before mounting it",
+        )

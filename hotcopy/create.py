@@ -1,137 +1,108 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``hcp DEVICE``: one new hot copy, or nothing at all."""
+"""``hcp DEVICE...``: new hot copies of one instant, or nothing at all."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Callable
 
 from hotcopy import (
     __version__,
     attach,
     checks,
+    ending,
+    filesystems,
+    freespace,
+    keeper,
     libc,
     listing,
     lock,
     mounting,
-    mounts,
     nodes,
-    sessions,
+    planning,
     signals,
-    store,
+    stores,
 )
-from hotcopy.device import BlockDevice, resolve
-from hotcopy.devid import DevId
-from hotcopy.driver import Created, Driver, HotCopy, Origin, Segment
-from hotcopy.errors import HcpError
+from hotcopy.device import resolve
+from hotcopy.driver import Created, Driver, HotCopy, Origin
+from hotcopy.errors import DriverError, HcpError
+from hotcopy.filesystems import Filesystem
 from hotcopy.mounting import MountPoint
-from hotcopy.mounts import Mount
 from hotcopy.output import Output
+from hotcopy.planning import OriginPlan, Plan, Request
 
 Check = Callable[[], None]
 _NS = 1e9
 
 
-@dataclass(frozen=True)
-class Request:
-    """What the command line asked for; ``store_size`` in bytes."""
-
-    device: str
-    mount_point: str | None = None
-    skip_mount: bool = False
-    read_only: bool = False
-    store_size: int | None = None
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """Everything that is known before something is made."""
-
-    request: Request
-    device: BlockDevice
-    filesystem: Mount
-    sharing: tuple[HotCopy, ...]  # earlier hot copies of the origin, whose store the new one uses too
-
-    @property
-    def store_path(self) -> str:
-        if self.sharing:
-            return self.sharing[0].store_path
-        return os.path.join(self.filesystem.mount_point, store.DIRECTORY)
-
-
-@contextlib.contextmanager
-def _opened(path: str, flags: int) -> Iterator[int]:
-    try:
-        fd = os.open(path, flags | os.O_CLOEXEC)
-    except OSError as error:
-        raise HcpError(f"cannot open {path}: {error.strerror}") from error
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-def _plan(request: Request, device: BlockDevice, copies: Sequence[HotCopy], table: Sequence[Mount]) -> _Plan:
-    checks.refuse_device(device, copies)
-    sharing = tuple(copy for copy in copies if copy.origin == device.dev)
-    if sharing and request.store_size is not None:
-        raise HcpError(
-            f"{device.path} has hot copies already, and a new one shares their store", "leave out --store-size"
-        )
-    filesystem = checks.filesystem_of(device, table)
-    if request.mount_point is not None:
-        taken = [device.dev] + [copy.device for copy in copies]
-        mounting.refuse_occupied(request.mount_point, table, taken)
-    return _Plan(request, device, filesystem, sharing)
-
-
-def _clean(root: int, driver: Driver) -> None:
-    with contextlib.suppress(OSError):  # a leftover costs space only; the next hcp tries again
-        store.clean(root, sessions.stores_in_use(driver.hot_copies()))
-
-
-def _make_store(plan: _Plan, root: int, driver: Driver) -> store.Store | None:
-    if plan.sharing:
-        return None
-    where = plan.filesystem.mount_point
-    _clean(root, driver)
-    size = store.plan_size(store.Space.of(root), plan.device.size, plan.request.store_size, where)
-    return store.make(root, where, size)
-
-
-def _arm(plan: _Plan, driver: Driver, root: int, bdev: int, made: store.Store | None) -> Created:
+def _write_back(root: int, filesystem: Filesystem) -> None:
     # Most of the write-back happens here, where nobody waits, so that the freeze has little left to do.
     try:
         libc.syncfs(root)
     except OSError as error:
-        where = plan.filesystem.mount_point
-        raise HcpError(f"cannot write back {where}: {error.strerror}", "look into the kernel log (dmesg)") from error
-    segment = Segment(made.file_fd, bdev, made.extents) if made is not None else None
-    origin = Origin(bdev, plan.device.path, plan.store_path, plan.request.read_only, segment)
-    return driver.create([origin], [root])
+        raise HcpError(
+            f"cannot write back {filesystem.place}: {error.strerror}", "look into the kernel log (dmesg)"
+        ) from error
 
 
-def _snapshot(plan: _Plan, driver: Driver, out: Output, check: Check) -> Created:
-    """Makes the store and the hot copy; when it fails the store is gone again."""
-    directory = plan.filesystem.mount_point
-    with _opened(directory, os.O_RDONLY | os.O_DIRECTORY) as root, _opened(plan.device.node, os.O_RDONLY) as bdev:
-        if DevId.of(os.fstat(root).st_dev) != plan.device.dev or DevId.of(os.fstat(bdev).st_rdev) != plan.device.dev:
-            raise HcpError(f"{plan.device.path} is not what is mounted on {directory} any more", "try again")
-        made = _make_store(plan, root, driver)
+def _write_back_device(bdev: int, path: str) -> None:
+    # What was written through the node itself: a database on a raw device, a partition table.
+    try:
+        os.fsync(bdev)
+    except OSError as error:
+        raise HcpError(f"cannot write back {path}: {error.strerror}", "look into the kernel log (dmesg)") from error
+
+
+def _origin(plan: OriginPlan, request: Request, driver: Driver, stack: contextlib.ExitStack, out: Output) -> Origin:
+    """Opens the device and makes its store; ``stack`` closes them, and takes the store back after an error."""
+    out.line(f"Starting Hot Copy: {plan.device.path}.")
+    bdev = stack.enter_context(stores.opened_device(plan.device))
+    segment = stack.enter_context(stores.made(plan, request, driver))
+    out.line(f"Changed blocks stored: {plan.store_path}")
+    return Origin(
+        bdev,
+        plan.device.path,
+        plan.store_path,
+        request.read_only,
+        segment,
+        floor_percent=plan.floor_percent,
+        fixed_store=plan.fixed and segment is not None,
+    )
+
+
+def _explained(error: DriverError, plan: Plan) -> HcpError:
+    """Names the filesystem where the driver only knows that there is one."""
+    moving = [filesystem.place for filesystem in plan.freeze if filesystem.fstype == "btrfs"]
+    if error.errno == errno.EOPNOTSUPP and moving:
+        return HcpError(
+            f"{error.cause} (this kernel does not let the driver freeze the btrfs on {', '.join(moving)})",
+            "unmount it for the hot copy, or use btrfs subvolume snapshot",
+        )
+    return error
+
+
+def _snapshot(plan: Plan, driver: Driver, out: Output, check: Check) -> Created:
+    """Makes the stores and the hot copies; when it fails the stores are gone again."""
+    with contextlib.ExitStack() as stack:
+        roots = []
+        for filesystem in plan.freeze:
+            roots.append(filesystems.open_any(filesystem))
+            stack.callback(os.close, roots[-1])
+        stores.clean_leftovers(plan.origins, driver)
+        origins = [_origin(item, plan.request, driver, stack, out) for item in plan.origins]
+        check()
+        for root, filesystem in zip(roots, plan.freeze):
+            _write_back(root, filesystem)
+        for item, origin in zip(plan.origins, origins):
+            if item.target.filesystem is None:
+                _write_back_device(origin.bdev_fd, item.device.path)
         try:
-            out.line(f"Changed blocks stored: {plan.store_path}")
-            check()
-            return _arm(plan, driver, root, bdev, made)
-        except BaseException:
-            if made is not None:
-                _clean(root, driver)
-            raise
-        finally:
-            if made is not None:
-                made.close()
+            return driver.create(origins, roots)
+        except DriverError as error:
+            raise _explained(error, plan) from error
 
 
 def _report(copy: HotCopy, created: Created, out: Output) -> None:
@@ -141,12 +112,12 @@ def _report(copy: HotCopy, created: Created, out: Output) -> None:
     out.line(f"Hot Copy created at: {copy.node}")
 
 
-def _mount(plan: _Plan, copy: HotCopy, ready: MountPoint | None, out: Output) -> None:
+def _mount(item: OriginPlan, copy: HotCopy, ready: MountPoint | None, out: Output) -> None:
     """Mounts the hot copy on ``ready``, or on the default place."""
-    out.line(f"Mounting {copy.node} {'read-only' if plan.request.read_only else 'read-write'}")
-    place = ready or mounting.prepare(mounting.default_path(plan.device.label, copy.name))
+    out.line(f"Mounting {copy.node} {'read-only' if copy.read_only else 'read-write'}")
+    place = ready or mounting.prepare(mounting.default_path(item.device.label, copy.name))
     try:
-        remark = mounting.mount(copy.node, plan.filesystem.fstype, place.path, plan.request.read_only)
+        remark = mounting.mount(copy.node, item.fstype, place.path, copy.read_only)
     except BaseException:
         place.undo()
         raise
@@ -155,53 +126,65 @@ def _mount(plan: _Plan, copy: HotCopy, ready: MountPoint | None, out: Output) ->
     out.line(f"Hot Copy mounted at: {place.path}")
 
 
-def _undo(driver: Driver, copy: HotCopy, cause: BaseException) -> None:
-    try:
-        sessions.end(driver, copy)
-    except HcpError as error:
-        raise HcpError(f"{cause}, and {error.cause}", f"remove the unfinished one: hcp -r {copy.node}") from cause
-    in_use = sessions.stores_in_use(driver.hot_copies())
-    if (copy.store, copy.store_ino) not in in_use:
-        sessions.give_back(copy.store, in_use)
+def _show(item: OriginPlan, copy: HotCopy, ready: MountPoint | None, out: Output) -> None:
+    if item.fstype:
+        _mount(item, copy, ready, out)
+    elif item.not_mounted:
+        out.line(f"The hot copy is not mounted: {item.not_mounted.format(node=copy.node)}")
 
 
-def _made(driver: Driver, created: Created) -> HotCopy:
-    for copy in driver.hot_copies():
-        if copy.minor == created.minors[0]:
-            return copy
-    raise HcpError(f"the new hot copy /dev/hcp{created.minors[0]} has vanished", "look into the kernel log (dmesg)")
+def _undo(driver: Driver, copies: Sequence[HotCopy], cause: BaseException) -> None:
+    """Ends what was made, the last first. HcpError names what is left."""
+    for copy in reversed(copies):
+        try:
+            ending.finish(driver, copy)
+        except HcpError as error:
+            left = [other for other in copies if other.sequence <= copy.sequence]
+            raise HcpError(
+                f"{cause}, and {error.cause}",
+                f"remove what is unfinished: {', '.join(f'hcp -r {other.node}' for other in left)}",
+            ) from cause
 
 
-def _create(plan: _Plan, driver: Driver, out: Output, check: Check) -> None:
-    undo: list[MountPoint] = []
+def _made(driver: Driver, created: Created) -> tuple[HotCopy, ...]:
+    by_minor = {copy.minor: copy for copy in driver.hot_copies()}
+    gone = [minor for minor in created.minors if minor not in by_minor]
+    if gone:
+        raise HcpError(f"the new hot copy /dev/hcp{gone[0]} has vanished", "look into the kernel log (dmesg)")
+    return tuple(by_minor[minor] for minor in created.minors)
+
+
+def _create(plan: Plan, driver: Driver, out: Output, check: Check) -> None:
     ready: MountPoint | None = None
     if plan.request.mount_point is not None and not plan.request.skip_mount:
         ready = mounting.prepare(plan.request.mount_point)
-        undo.append(ready)
     try:
         out.line(f"Hot Copy {__version__}")
-        out.line(f"Starting Hot Copy: {plan.device.path}.")
         created = _snapshot(plan, driver, out, check)
-        copy = _made(driver, created)
+        copies = _made(driver, created)
         try:
-            nodes.appear(copy.node, copy.device)
-            _report(copy, created, out)
-            check()
-            if not plan.request.skip_mount:
-                _mount(plan, copy, ready, out)
+            keeper.ensure(driver)  # it lets stores grow, and sees to the floors of those that do not
+            for item, copy in zip(plan.origins, copies):
+                nodes.appear(copy.node, copy.device)
+                if (
+                    item.target.filesystem is not None and not plan.request.all_blocks
+                ):  # before anything is written to the hot copy
+                    freespace.tell(driver, copy, item.target.filesystem.fstype)
+                _report(copy, created, out)
+                check()
+                _show(item, copy, ready, out)
         except BaseException as error:
-            _undo(driver, copy, error)
+            _undo(driver, copies, error)
             raise
     except BaseException:
-        for place in undo:
-            place.undo()
+        if ready is not None:
+            ready.undo()
         raise
 
 
 def create(request: Request, out: Output) -> None:
-    """Makes a hot copy as asked, printing what it does. HcpError; nothing is left behind then."""
+    """Makes hot copies as asked, printing what it does. HcpError; nothing is left behind then."""
     checks.need_root()
-    device = resolve(request.device)
+    devices = [resolve(name) for name in request.devices]
     with attach.attach() as driver, lock.held(), signals.deferred() as check:
-        plan = _plan(request, device, driver.hot_copies(), mounts.read())
-        _create(plan, driver, out, check)
+        _create(planning.plan(request, devices, driver), driver, out, check)

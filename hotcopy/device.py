@@ -9,9 +9,10 @@ import re
 import stat
 from dataclasses import dataclass
 
-from hotcopy import libc, mounts
+from hotcopy import filesystems, libc, mounts
 from hotcopy.devid import DevId
 from hotcopy.errors import HcpError
+from hotcopy.sysfs import Sysfs, node
 
 _BLKGETSIZE64 = 0x80081272  # linux/fs.h, _IOR(0x12, 114, size_t)
 _BLKROGET = 0x125E  # linux/fs.h, _IO(0x12, 94)
@@ -29,36 +30,6 @@ class BlockDevice:
     label: str  # for names derived from it: sda1, vg-root
     size: int  # bytes
     read_only: bool
-
-
-def _sysfs(dev: DevId) -> str:
-    return f"/sys/dev/block/{dev}"
-
-
-def _dm_name(dev: DevId) -> str:
-    try:
-        with open(f"{_sysfs(dev)}/dm/name", encoding="utf-8", errors="surrogateescape") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
-
-
-def holders(device: BlockDevice) -> tuple[str, ...]:
-    """The devices built on this one (LVM, RAID, encryption), as nodes."""
-    try:
-        return tuple(f"/dev/{name}" for name in sorted(os.listdir(f"{_sysfs(device.dev)}/holders")))
-    except OSError:
-        return ()
-
-
-def partitions(device: BlockDevice) -> tuple[str, ...]:
-    """The partitions of this disk, as nodes."""
-    top = _sysfs(device.dev)
-    try:
-        names = sorted(os.listdir(top))
-    except OSError:
-        return ()
-    return tuple(f"/dev/{name}" for name in names if os.path.exists(f"{top}/{name}/partition"))
 
 
 def _refuse_file(path: str) -> HcpError:
@@ -107,8 +78,25 @@ def _ask(node: str) -> tuple[int, bool]:
         os.close(fd)
 
 
+def real_name(text: str) -> str:
+    """``/dev/root``, which the kernel calls the root's device when it mounted it itself, is no node: its real one."""
+    if text != "/dev/root" or os.path.exists(text):
+        return text
+    sysfs = Sysfs()
+    for filesystem in filesystems.read(mounts.read(), sysfs):
+        if any(mount.mount_point == "/" for mount in filesystem.mounts):
+            return node(sysfs.name(filesystem.devices[0]))
+    return text
+
+
+def by_number(dev: DevId) -> BlockDevice:
+    """The block device with this number, by its plain node. HcpError."""
+    return resolve(node(Sysfs().name(dev)))
+
+
 def resolve(text: str) -> BlockDevice:
     """The block device the user means. HcpError says what it is instead, and what to give."""
+    text = real_name(text)
     try:
         status = os.stat(text)
     except (OSError, ValueError) as error:
@@ -121,18 +109,19 @@ def resolve(text: str) -> BlockDevice:
     if not stat.S_ISBLK(status.st_mode):
         raise HcpError(f"{text} is not a block device", "lsblk -p lists the block devices")
     dev = DevId.of(status.st_rdev)
-    node = os.path.realpath(text)
-    name = os.path.basename(os.path.realpath(_sysfs(dev)))
+    real = os.path.realpath(text)
+    sysfs = Sysfs()
+    name = sysfs.name(dev)
     try:
-        size, read_only = _ask(node)
+        size, read_only = _ask(real)
     except OSError as error:
         raise HcpError(f"cannot open {text}: {error.strerror}", "check that the device works") from error
     return BlockDevice(
         path=os.path.abspath(text),
-        node=node,
+        node=real,
         dev=dev,
         name=name,
-        label=(_dm_name(dev) or name).replace("/", "!"),
+        label=(sysfs.dm_name(dev) or name).replace("/", "!"),
         size=size,
         read_only=read_only,
     )

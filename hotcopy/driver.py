@@ -7,7 +7,7 @@ import ctypes
 import errno
 import os
 import types
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -29,7 +29,10 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class Segment:
-    """Space for the store: a regular file open read-only and where its blocks are on an open block device."""
+    """Space for the store: a regular file open read-only and where its blocks are on an open block device.
+
+    Or ``file_fd`` equals ``bdev_fd``: a block device opened O_RDWR | O_EXCL, which is the store's alone.
+    """
 
     file_fd: int
     bdev_fd: int
@@ -38,13 +41,38 @@ class Segment:
 
 @dataclass(frozen=True)
 class Origin:
-    """One device to copy; ``segment`` None when the origin has its store already."""
+    """One device to copy; ``segment`` None when the origin has its store already.
+
+    ``floor_percent`` of the store's filesystem stay free (the keeper sees to it); with ``fixed_store`` the segment
+    is all the store ever gets.
+    """
 
     bdev_fd: int
     path: str
     store_path: str
     read_only: bool
     segment: Segment | None
+    floor_percent: int = 5
+    fixed_store: bool = False
+
+
+@dataclass(frozen=True)
+class StoreSegment:
+    """A part of a store as the driver knows it: sizes in bytes, ``ino`` 0 for a block device."""
+
+    device: DevId
+    ino: int
+    size: int
+    used: int
+
+
+@dataclass(frozen=True)
+class Waited:
+    """What a wait told: the event number to wait past, and how many hot copies and keepers (0 or 1) there are."""
+
+    seen: int
+    hot_copies: int
+    keepers: int
 
 
 @dataclass(frozen=True)
@@ -68,7 +96,11 @@ class HotCopy:
     device: DevId
     origin: DevId
     store: DevId
-    store_ino: int
+    floor_percent: int
+    free_known: bool
+    wants_space: bool
+    fixed_store: bool
+    changed_lost: bool
     sequence: int
     created_ns: int
     frozen_ns: int
@@ -77,6 +109,8 @@ class HotCopy:
     private_bytes: int
     store_bytes: int
     store_used_bytes: int
+    free_bytes: int
+    growths: int
     in_flight_bytes: int
     path: str
     store_path: str
@@ -107,7 +141,11 @@ def _hot_copy(info: abi.IocInfo) -> HotCopy:
         device=DevId(info.dev_major, info.dev_minor),
         origin=DevId(info.origin_major, info.origin_minor),
         store=DevId(info.store_major, info.store_minor),
-        store_ino=info.store_ino,
+        floor_percent=info.floor_percent,
+        free_known=bool(info.flags & abi.INFO_FREE_KNOWN),
+        wants_space=bool(info.flags & abi.INFO_WANTS_SPACE),
+        fixed_store=bool(info.flags & abi.INFO_FIXED_STORE),
+        changed_lost=bool(info.flags & abi.INFO_CHANGED_LOST),
         sequence=info.sequence,
         created_ns=info.created_ns,
         frozen_ns=info.frozen_ns,
@@ -116,9 +154,27 @@ def _hot_copy(info: abi.IocInfo) -> HotCopy:
         private_bytes=info.private_bytes,
         store_bytes=info.store_bytes,
         store_used_bytes=info.store_used_bytes,
+        free_bytes=info.free_bytes,
+        growths=info.growths,
         in_flight_bytes=info.in_flight_bytes,
         path=os.fsdecode(info.path),
         store_path=os.fsdecode(info.store_path),
+    )
+
+
+def _segment(segment: Segment) -> tuple[abi.IocSegment, ctypes.Array[abi.IocExtent]]:
+    """The structure and the array it points to; both have to live until the call is over."""
+    pairs = [abi.IocExtent(e.physical // abi.SECTOR_SIZE, e.length // abi.SECTOR_SIZE) for e in segment.extents]
+    extents = (abi.IocExtent * len(pairs))(*pairs)
+    return (
+        abi.IocSegment(
+            size=ctypes.sizeof(abi.IocSegment),
+            nr_extents=len(pairs),
+            file_fd=segment.file_fd,
+            bdev_fd=segment.bdev_fd,
+            extents=ctypes.addressof(extents),
+        ),
+        extents,
     )
 
 
@@ -194,22 +250,13 @@ class Driver:
         for item, origin in zip(array, origins):
             item.size = ctypes.sizeof(abi.IocOrigin)
             item.flags = abi.CREATE_READ_ONLY if origin.read_only else 0
+            item.flags |= abi.CREATE_FIXED_STORE if origin.fixed_store else 0
             item.bdev_fd = origin.bdev_fd
+            item.floor_percent = origin.floor_percent
             item.path = _path_field(origin.path)
             item.store_path = _path_field(origin.store_path)
             if origin.segment is not None:
-                pairs = [
-                    abi.IocExtent(e.physical // abi.SECTOR_SIZE, e.length // abi.SECTOR_SIZE)
-                    for e in origin.segment.extents
-                ]
-                extents = (abi.IocExtent * len(pairs))(*pairs)
-                segment = abi.IocSegment(
-                    size=ctypes.sizeof(abi.IocSegment),
-                    nr_extents=len(pairs),
-                    file_fd=origin.segment.file_fd,
-                    bdev_fd=origin.segment.bdev_fd,
-                    extents=ctypes.addressof(extents),
-                )
+                segment, extents = _segment(origin.segment)
                 keep_alive += [extents, segment]
                 item.segment = ctypes.addressof(segment)
         fds = (ctypes.c_int32 * max(1, len(freeze_fds)))(*freeze_fds)
@@ -252,6 +299,117 @@ class Driver:
                 raise self._error("the driver does not list its hot copies", error, info.reason) from error
             found.append(_hot_copy(info))
             start = info.minor + 1
+
+    def stores(self, minor: int) -> tuple[StoreSegment, ...]:
+        """The segments of the store of hot copy ``minor``; none when there is no such hot copy. DriverError."""
+        found: list[StoreSegment] = []
+        while True:
+            call = abi.IocStore(size=ctypes.sizeof(abi.IocStore), abi=abi.ABI_VERSION, minor=minor, index=len(found))
+            try:
+                libc.ioctl(self._fd, abi.IOC_STORE, call)
+            except OSError as error:
+                if error.errno == errno.ENXIO:
+                    return tuple(found)
+                raise self._error("the driver does not list its stores", error, b"") from error
+            device = DevId(call.dev_major, call.dev_minor)
+            found.append(StoreSegment(device, call.ino, call.bytes, call.used_bytes))
+
+    def set_free(self, minor: int, ranges: Sequence[Extent]) -> None:
+        """Tells which bytes of hot copy ``minor`` were free when it was made (sorted, apart). DriverError.
+
+        EEXIST: told before. At most abi.MAX_FREE ranges. What is named in error is lost to the hot copy.
+        """
+        array = (abi.IocExtent * max(1, len(ranges)))()
+        for item, extent in zip(array, ranges):
+            item.sector = extent.physical // abi.SECTOR_SIZE
+            item.nr_sectors = extent.length // abi.SECTOR_SIZE
+        call = abi.IocFree(
+            size=ctypes.sizeof(abi.IocFree),
+            abi=abi.ABI_VERSION,
+            minor=minor,
+            nr=len(ranges),
+            ranges=ctypes.addressof(array),
+        )
+        try:
+            libc.ioctl(self._fd, abi.IOC_FREE, call)
+        except OSError as error:
+            raise self._error(f"the free blocks of /dev/hcp{minor} were not taken", error, call.reason) from error
+
+    def grow(self, minor: int, segment: Segment) -> int:
+        """One more segment for the store of hot copy ``minor``; how many bytes of it are usable. DriverError.
+
+        ENOSPC: none of it is, and the segment was not taken.
+        """
+        layout, extents = _segment(segment)
+        call = abi.IocGrow(
+            size=ctypes.sizeof(abi.IocGrow), abi=abi.ABI_VERSION, minor=minor, segment=ctypes.addressof(layout)
+        )
+        try:
+            libc.ioctl(self._fd, abi.IOC_GROW, call)
+        except OSError as error:
+            raise self._error(f"the store of /dev/hcp{minor} did not grow", error, call.reason) from error
+        finally:
+            del extents  # it had to live until here
+        return int(call.usable_bytes)
+
+    def end(self, minor: int, state: abi.State, reason: str) -> None:
+        """Stops every hot copy of the origin of ``minor`` with a state and a reason; they stay listed. DriverError."""
+        call = abi.IocEnd(
+            size=ctypes.sizeof(abi.IocEnd),
+            abi=abi.ABI_VERSION,
+            minor=minor,
+            state=state,
+            reason=os.fsencode(reason)[: abi.REASON_LEN - 1],
+        )
+        try:
+            libc.ioctl(self._fd, abi.IOC_END, call)
+        except OSError as error:
+            raise self._error(f"/dev/hcp{minor} was not ended", error, b"") from error
+
+    def wait(self, seen: int, timeout: float, keeper: bool = False) -> Waited:
+        """Waits until something has happened since ``seen``, or ``timeout`` seconds; 0 only tells.
+
+        ``keeper`` makes this Driver the keeper's until it is closed. DriverError: EBUSY, there is a keeper; EINTR.
+        """
+        call = abi.IocWait(
+            size=ctypes.sizeof(abi.IocWait),
+            abi=abi.ABI_VERSION,
+            flags=abi.WAIT_KEEPER if keeper else 0,
+            timeout_ms=round(timeout * 1000),
+            seen=seen,
+        )
+        try:
+            libc.ioctl(self._fd, abi.IOC_WAIT, call)
+        except OSError as error:
+            raise self._error("waiting for the driver failed", error, b"") from error
+        return Waited(call.seen, call.nr_hot_copies, call.nr_keepers)
+
+    def changed(self, minor: int, until: int = 0) -> Iterator[Extent]:
+        """What was written to the origin since hot copy ``minor`` was made, until ``until`` (0: now); DriverError.
+
+        Extents in bytes of the origin, sorted, of whole units; neighbours may touch. ENODATA: it is not known.
+        """
+        room = 4096
+        array = (abi.IocExtent * room)()
+        start, size = 0, 1
+        while start < size:
+            call = abi.IocChanged(
+                size=ctypes.sizeof(abi.IocChanged),
+                abi=abi.ABI_VERSION,
+                minor=minor,
+                until=until,
+                next=start,
+                extents=ctypes.addressof(array),
+                room=room,
+            )
+            try:
+                libc.ioctl(self._fd, abi.IOC_CHANGED, call)
+            except OSError as error:
+                raise self._error(f"what changed since /dev/hcp{minor} cannot be told", error, call.reason) from error
+            for item in array[: call.nr]:
+                start_byte = item.sector * abi.SECTOR_SIZE
+                yield Extent(start_byte, start_byte, item.nr_sectors * abi.SECTOR_SIZE)
+            start, size = call.next, call.nr_sectors
 
     @staticmethod
     def _error(what: str, error: OSError, reason: bytes) -> DriverError:

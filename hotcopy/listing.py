@@ -69,6 +69,7 @@ def record(session: Session) -> tuple[str, ...]:
         ("Written To Hot Copy", mebibytes(copy.private_bytes)),
         ("Store Allocated", mebibytes(copy.store_bytes)),
         ("Store Used", mebibytes(copy.store_used_bytes)),
+        ("Free Space Floor", f"{copy.floor_percent} %"),
     ]
     return (f"****** {copy.name} ******", *(f" {label}:".ljust(_VALUE_COLUMN) + value for label, value in rows))
 
@@ -111,6 +112,12 @@ def as_json(found: Sequence[Session]) -> str:
             "store_device_number": str(session.copy.store),
             "store_bytes": session.copy.store_bytes,
             "store_used_bytes": session.copy.store_used_bytes,
+            "store_fixed": session.copy.fixed_store,
+            "growths": session.copy.growths,
+            "floor_percent": session.copy.floor_percent,
+            "free_known": session.copy.free_known,
+            "free_bytes": session.copy.free_bytes,
+            "changed_known": not session.copy.changed_lost,
         }
         for session in found
     ]

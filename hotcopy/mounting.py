@@ -14,8 +14,9 @@ from hotcopy import mounts as mount_table
 from hotcopy.devid import DevId
 from hotcopy.errors import HcpError
 from hotcopy.mounts import Mount
-from hotcopy.run import run
+from hotcopy.run import Done, run
 
+_WITHOUT_JOURNAL = {"ext3": "noload", "ext4": "noload", "xfs": "norecovery", "f2fs": "norecovery"}
 DEFAULT_PARENT = "/var/hotcopy"
 
 
@@ -90,8 +91,13 @@ def _options(fstype: str, read_only: bool, replay: bool) -> str:
     if fstype == "xfs":
         options.append("nouuid")  # its uuid is the origin's, which is mounted
     if not replay:
-        options.append("norecovery" if fstype == "xfs" else "noload")
+        options.append(_WITHOUT_JOURNAL[fstype])
     return ",".join(options)
+
+
+def _try(node: str, fstype: str, path: str, read_only: bool, replay: bool) -> Done:
+    kind = () if fstype == "fuseblk" else ("-t", fstype)  # that is no type for mount: it finds the right one
+    return run("mount", *kind, "-o", _options(fstype, read_only, replay), node, path)
 
 
 def mount(node: str, fstype: str, path: str, read_only: bool) -> str | None:
@@ -102,13 +108,12 @@ def mount(node: str, fstype: str, path: str, read_only: bool) -> str | None:
     norecovery from the start, and nothing is missing. HcpError carries mount's own message.
     """
     replay = not (read_only and fstype == "xfs")
-    done = run("mount", "-t", fstype, "-o", _options(fstype, read_only, replay), node, path)
+    done = _try(node, fstype, path, read_only, replay)
     if done.status == 0:
         return None
-    if read_only and replay:
-        again = run("mount", "-t", fstype, "-o", _options(fstype, read_only, False), node, path)
-        if again.status == 0:
-            return "The journal of the hot copy could not be replayed read-only: mounted without it (noload)."
+    if read_only and replay and fstype in _WITHOUT_JOURNAL and _try(node, fstype, path, read_only, False).status == 0:
+        option = _WITHOUT_JOURNAL[fstype]
+        return f"The journal of the hot copy could not be replayed read-only: mounted without it ({option})."
     raise HcpError(f"cannot mount {node} on {path}: {done.message}", "look for the cause in the kernel log (dmesg)")
 
 

@@ -28,9 +28,17 @@ class Output:
         self.failed = False
         self._broken = False
 
+    @property
+    def is_lost(self) -> bool:
+        """Nobody reads any more: there is no point in writing more."""
+        return self._broken
+
     def line(self, text: str = "") -> None:
         """Writes one line; failures are noted, never raised."""
-        data = os.fsencode(text) + b"\n"
+        self.data(os.fsencode(text) + b"\n")
+
+    def data(self, data: bytes) -> None:
+        """Writes these bytes; failures are noted, never raised."""
         while data and not self._broken:
             try:
                 data = data[os.write(_STDOUT, data) :]

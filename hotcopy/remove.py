@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``hcp -r``: the end of one hot copy, by any of its names."""
+"""``hcp -r``: the end of one hot copy, by any of its names, or of all."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import re
 import stat
 from collections.abc import Sequence
 
-from hotcopy import attach, checks, lock, mounts, sessions, signals
+from hotcopy import attach, checks, ending, listing, lock, mounts, output, sessions, signals, upkeep
+from hotcopy.device import real_name
 from hotcopy.devid import DevId
-from hotcopy.driver import HotCopy
+from hotcopy.driver import Driver, HotCopy
 from hotcopy.errors import HcpError
 from hotcopy.mounts import Mount
 from hotcopy.output import Output
 
+_ALL_STOPPED = "All active Hot Copy sessions have been stopped."
 _NAME = re.compile(r"(?:/dev/)?hcp([1-9]\d*)")
 
 
@@ -37,6 +39,7 @@ def find(text: str, copies: Sequence[HotCopy], table: Sequence[Mount]) -> HotCop
     match = _NAME.fullmatch(text)
     if match is not None:
         return _only(text, [copy for copy in copies if copy.minor == int(match[1])], copies)
+    text = real_name(text)
     try:
         status = os.stat(text)
     except (OSError, ValueError):
@@ -48,22 +51,60 @@ def find(text: str, copies: Sequence[HotCopy], table: Sequence[Mount]) -> HotCop
     return _only(text, [copy for copy in copies if mount is not None and copy.device == mount.dev], copies)
 
 
-def remove(text: str, out: Output) -> None:
-    """Unmounts and ends the hot copy ``text`` names; deletes the store after the last one of its origin. HcpError."""
-    checks.need_root()
+def _attached(text: str) -> Driver:
     driver = attach.attached()
     if driver is None:
         raise HcpError(f"there is no hot copy {text}", "the driver is not loaded, so there are none at all")
-    with driver, lock.held(), signals.deferred() as check:
-        copy = find(text, driver.hot_copies(), mounts.read())
+    return driver
+
+
+def _end(driver: Driver, copy: HotCopy, out: Output) -> None:
+    remarks = ending.finish(driver, copy)
+    out.line("Hot Copy Session has successfully been stopped.")
+    for remark in remarks:
+        out.line(remark)
+
+
+def remove(text: str, out: Output) -> None:
+    """Unmounts and ends the hot copy ``text`` names; deletes the store after the last one of its origin. HcpError."""
+    checks.need_root()
+    with _attached(text) as driver, lock.held(), signals.deferred() as check:
+        copies = driver.hot_copies()
+        copy = find(text, copies, mounts.read())
         check()
-        sessions.end(driver, copy)
-        out.line("Hot Copy Session has successfully been stopped.")
+        _end(driver, copy, out)
         remaining = driver.hot_copies()
-        in_use = sessions.stores_in_use(remaining)
-        if (copy.store, copy.store_ino) not in in_use:
-            remark = sessions.give_back(copy.store, in_use)
-            if remark is not None:
-                out.line(remark)
+        upkeep.restart_keeper(driver, remaining)
         if not remaining:
-            out.line("All active Hot Copy sessions have been stopped.")
+            out.line(_ALL_STOPPED)
+
+
+def remove_all(out: Output) -> None:
+    """Ends every hot copy, the newest first, and goes on after a failure. HcpError tells every failure, at the end."""
+    checks.need_root()
+    driver = attach.attached()
+    if driver is None:
+        out.line(listing.NONE)
+        return
+    with driver, lock.held(), signals.deferred() as check:
+        copies = driver.hot_copies()
+        if not copies:
+            out.line(listing.NONE)
+            return
+        failures: list[HcpError] = []
+        for copy in sorted(copies, key=lambda copy: copy.sequence, reverse=True):
+            check()
+            out.line(f"Stopping {copy.node} (of {copy.path})")
+            try:
+                _end(driver, copy, out)
+            except HcpError as error:
+                output.complain(f"hcp: error: {error}")
+                failures.append(error)
+        remaining = driver.hot_copies()
+        if not remaining:
+            out.line(_ALL_STOPPED)
+            return
+        upkeep.restart_keeper(driver, remaining)
+        raise HcpError(
+            f"{len(failures)} of {len(copies)} hot copies are still there: {sessions.describe(remaining)}", "see above"
+        )

@@ -16,9 +16,15 @@ from hotcopy.errors import DriverError, HcpError
 _BUSY_PATIENCE = 5.0  # seconds: udev looks into every new or closed device for a moment
 
 
-def stores_in_use(copies: Iterable[HotCopy]) -> frozenset[tuple[DevId, int]]:
-    """Device and inode of every store the driver holds."""
-    return frozenset((copy.store, copy.store_ino) for copy in copies)
+def stores_in_use(driver: Driver) -> frozenset[tuple[DevId, int]]:
+    """Device and inode of every file the driver holds as a part of some store. DriverError."""
+    one_of_each = {copy.origin: copy.minor for copy in driver.hot_copies()}
+    return frozenset(
+        (segment.device, segment.ino)
+        for minor in one_of_each.values()
+        for segment in driver.stores(minor)
+        if segment.ino
+    )
 
 
 def describe(copies: Iterable[HotCopy]) -> str:

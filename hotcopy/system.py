@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from hotcopy import attach, checks, holders, lock, mounting, mounts, nodes, output, sessions, store
+from hotcopy.devid import DevId
 from hotcopy.driver import Driver, HotCopy
 from hotcopy.errors import DriverError, HcpError
 from hotcopy.mounts import Mount
@@ -83,9 +84,10 @@ def stop_all(out: Output) -> int:
         return 0
     with driver, _lock_if_free():
         copies = sorted(driver.hot_copies(), key=lambda copy: copy.sequence, reverse=True)
+        files = {(part.device, part.ino) for copy in copies for part in driver.stores(copy.minor) if part.ino}
         left = _end(driver, copies, out)
-        in_use = sessions.stores_in_use(driver.hot_copies())
-        for where in {copy.store: None for copy in copies if (copy.store, copy.store_ino) not in in_use}:
+        in_use = sessions.stores_in_use(driver)
+        for where in sorted({device for device, _ in files - in_use}):
             remark = sessions.give_back(where, in_use)
             if remark is not None:
                 out.line(remark)
@@ -110,10 +112,10 @@ def filesystems(table: Sequence[Mount]) -> tuple[Mount, ...]:
     return tuple(found.values())
 
 
-def _clean_one(where: str, copies: Sequence[HotCopy]) -> int:
+def _clean_one(where: str, in_use: frozenset[tuple[DevId, int]]) -> int:
     root = os.open(where, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return store.clean(root, sessions.stores_in_use(copies))
+        return store.clean(root, in_use)
     finally:
         os.close(root)
 
@@ -127,14 +129,16 @@ def clean(out: Output) -> int:
     with lock.held():
         driver = attach.attached()  # asked under the lock: without a driver every store is nobody's
         copies: tuple[HotCopy, ...] = ()
+        in_use: frozenset[tuple[DevId, int]] = frozenset()
         if driver is not None:
             with driver:
                 copies = driver.hot_copies()
+                in_use = sessions.stores_in_use(driver)
         ours = {copy.device for copy in copies}
         # A mounted hot copy shows its origin's store, which belongs to what the origin looked like.
         for place in (mount.mount_point for mount in found if mount.dev not in ours):
             try:
-                number = _clean_one(place, copies)
+                number = _clean_one(place, in_use)
             except OSError as error:
                 output.complain(f"hcp: error: {place}: {error.strerror}; the next hcp there tries again")
                 status = 1

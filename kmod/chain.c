@@ -81,8 +81,8 @@ static bool unit_is_stores(const struct hcp_origin *origin, u64 unit, unsigned i
 	sector_t same;
 	bool held;
 
-	held = hcp_store_holds(origin->disk, origin->start + hcp_unit_sector(unit),
-			       hcp_unit_sector(*run), &same);
+	held = hcp_segments_hold(origin->disk, origin->start + hcp_unit_sector(unit),
+				 hcp_unit_sector(*run), &same);
 	/* A store's runs are whole units here, but another origin's need not be. */
 	if (same < HCP_UNIT_SECTORS) {
 		*run = 1;
@@ -131,7 +131,7 @@ enum hcp_need hcp_chain_need(struct hcp_origin *origin, u64 unit, unsigned int c
 		}
 		if (e)
 			break;
-		if (READ_ONCE(snap->dying))
+		if (READ_ONCE(snap->dying) || hcp_snap_is_free(snap, unit, &needed->run))
 			continue;
 		if (unit_is_stores(origin, unit, &needed->run))
 			break;
@@ -158,27 +158,85 @@ bool hcp_chain_is_idle(struct hcp_origin *origin)
 	return idle;
 }
 
-/* Whether a write to these sectors of the origin needs nothing more. */
-bool hcp_chain_has_all(struct hcp_origin *origin, sector_t first, sector_t end)
+/* Notes that these units are written, which lie in one region; its lock is held. */
+static bool chain_mark(struct hcp_origin *origin, u64 unit, unsigned int count)
 {
-	u64 unit = hcp_unit_of(first), last = hcp_unit_behind(end);
-	struct hcp_needed needed;
-	enum hcp_need need;
+	const struct hcp_chain *chain;
+	bool marked = true;
 
-	for (; unit < last; unit += needed.run) {
-		spin_lock(hcp_region_lock(origin, unit));
-		need = hcp_chain_need(origin, unit, hcp_region_clip(unit, last - unit),
-				      &needed);
-		spin_unlock(hcp_region_lock(origin, unit));
-		if (need != HCP_NEED_NOTHING)
-			return false;
-	}
-	return true;
+	rcu_read_lock();
+	chain = rcu_dereference(origin->chain);
+	if (chain->nr && !READ_ONCE(chain->dead))
+		marked = hcp_changed_mark(&chain->snap[chain->nr - 1]->changed, unit, count);
+	rcu_read_unlock();
+	return marked;
 }
 
 /*
- * Where @snap finds @unit of the origin's old data: in itself, else in the next
- * newer one that has it, else (NULL) on the origin.  The region's lock is held.
+ * Makes room to note that these sectors are written; cow_lock keeps the newest hot
+ * copy.  Another may be newer before they are, so that it still has to be asked.
+ */
+void hcp_chain_reserve_marks(struct hcp_origin *origin, sector_t first, sector_t end)
+{
+	unsigned long index = hcp_region_index(hcp_unit_of(first));
+	unsigned long last = hcp_region_index(hcp_unit_behind(end) - 1);
+	struct hcp_snap *newest = NULL;
+	const struct hcp_chain *chain;
+
+	rcu_read_lock();
+	chain = rcu_dereference(origin->chain);
+	if (chain->nr && !READ_ONCE(chain->dead))
+		newest = chain->snap[chain->nr - 1];
+	rcu_read_unlock();
+	for (; newest && index <= last; index++) {
+		hcp_changed_reserve(&newest->changed, index,
+				    GFP_NOIO | __GFP_NOWARN | __GFP_NORETRY);
+		cond_resched();
+	}
+}
+
+/* Notes that these sectors are written; false: hcp_chain_reserve_marks() first. */
+bool hcp_chain_note(struct hcp_origin *origin, sector_t first, sector_t end)
+{
+	u64 unit = hcp_unit_of(first), last = hcp_unit_behind(end);
+	bool marked = true;
+	unsigned int run;
+
+	for (; unit < last && marked; unit += run) {
+		run = hcp_region_clip(unit, last - unit);
+		spin_lock(hcp_region_lock(origin, unit));
+		marked = chain_mark(origin, unit, run);
+		spin_unlock(hcp_region_lock(origin, unit));
+	}
+	return marked;
+}
+
+/*
+ * Whether a write to these sectors of the origin needs nothing more and may pass.  If
+ * so it is noted; if not, some of it may be, since it will pass in the end.
+ */
+bool hcp_chain_may_pass(struct hcp_origin *origin, sector_t first, sector_t end)
+{
+	u64 unit = hcp_unit_of(first), last = hcp_unit_behind(end);
+	struct hcp_needed needed;
+	bool may = true;
+
+	for (; unit < last && may; unit += needed.run) {
+		spin_lock(hcp_region_lock(origin, unit));
+		may = hcp_chain_need(origin, unit, hcp_region_clip(unit, last - unit),
+				     &needed) == HCP_NEED_NOTHING &&
+		      chain_mark(origin, unit, needed.run);
+		spin_unlock(hcp_region_lock(origin, unit));
+	}
+	return may;
+}
+
+static const struct hcp_extent free_extent = { .state = HCP_EXTENT_FREE };
+
+/*
+ * Where @snap finds @unit of the origin's old data: nowhere when it was free, else in
+ * itself, else in the next newer one that has it, else (NULL) on the origin.  The
+ * region's lock is held.
  */
 const struct hcp_extent *hcp_chain_find(const struct hcp_snap *snap, u64 unit,
 					unsigned int *run)
@@ -187,6 +245,8 @@ const struct hcp_extent *hcp_chain_find(const struct hcp_snap *snap, u64 unit,
 	const struct hcp_chain *chain;
 	unsigned int i;
 
+	if (hcp_snap_is_free(snap, unit, run))
+		return &free_extent;
 	rcu_read_lock();
 	chain = rcu_dereference(snap->origin->chain);
 	for (i = 0; i < chain->nr && chain->snap[i] != snap; i++)
@@ -197,7 +257,45 @@ const struct hcp_extent *hcp_chain_find(const struct hcp_snap *snap, u64 unit,
 	return e;
 }
 
-/* One extent of @from: @to gets what it has not got itself, the rest is freed. */
+/*
+ * Whether @to or an older one needs what @to has not got of @unit.  What is free in
+ * @to may not have been in an older one, which then finds it there.
+ */
+static bool chain_wants(struct hcp_origin *origin, const struct hcp_snap *to, u64 unit,
+			unsigned int *run)
+{
+	const struct hcp_chain *chain;
+	bool wants = false;
+	unsigned int i;
+
+	rcu_read_lock();
+	chain = rcu_dereference(origin->chain);
+	for (i = chain->nr; i > 0 && chain->snap[i - 1] != to; i--)
+		;
+	while (i-- > 0 && !wants) {
+		struct hcp_snap *snap = chain->snap[i];
+
+		if (hcp_map_find(&snap->preserved, unit, run))
+			break;
+		wants = !hcp_snap_is_free(snap, unit, run);
+	}
+	rcu_read_unlock();
+	return wants;
+}
+
+/* Whether @to gets the units of @e from @unit on; @run: for how many it is good. */
+static bool to_be_moved(struct hcp_origin *origin, struct hcp_snap *to, u64 unit,
+			const struct hcp_extent *e, unsigned int *run)
+{
+	if (!to)
+		return false;
+	/* A copy has one hot copy it is made for: its parts stay together. */
+	if (hcp_extent_is_copy(e))
+		return !hcp_map_find(&to->preserved, unit, run);
+	return chain_wants(origin, to, unit, run);
+}
+
+/* One extent of @from: @to gets what is not there yet but needed, the rest is freed. */
 static int hand_over_extent(struct hcp_origin *origin, struct hcp_snap *to, u64 unit,
 			    const struct hcp_extent *e)
 {
@@ -206,7 +304,7 @@ static int hand_over_extent(struct hcp_origin *origin, struct hcp_snap *to, u64 
 
 	for (done = 0; done < e->count; done += run) {
 		run = e->count - done;
-		if (to && !hcp_map_find(&to->preserved, unit + done, &run)) {
+		if (to_be_moved(origin, to, unit + done, e, &run)) {
 			err = hcp_map_set(&to->preserved, unit + done, run, e->state,
 					  e->copy, e->store + done);
 			if (err)
@@ -242,14 +340,23 @@ static int hand_over_region(struct hcp_origin *origin, struct hcp_snap *from,
 	return 0;
 }
 
-/* How many more extents @to may need at most for the pieces of @from; lock held. */
-static unsigned int hand_over_room(struct hcp_map *from, struct hcp_map *to,
-				   unsigned long index)
+/* How many extents @to gets of @region; the region's lock is held. */
+static unsigned int hand_over_room(struct hcp_origin *origin, struct hcp_snap *to,
+				   unsigned long index, const struct hcp_region *region)
 {
-	const struct hcp_region *a = xa_load(&from->regions, index);
-	const struct hcp_region *b = xa_load(&to->regions, index);
+	unsigned int i, done, run, room = HCP_MAP_ROOM;
 
-	return a->nr + (b ? b->nr : 0) + HCP_MAP_ROOM;
+	for (i = 0; i < region->nr; i++) {
+		const struct hcp_extent *e = &region->extent[i];
+		u64 unit = ((u64)index << HCP_REGION_SHIFT) + e->first;
+
+		for (done = 0; done < e->count; done += run) {
+			run = e->count - done;
+			if (to_be_moved(origin, to, unit + done, e, &run))
+				room++;
+		}
+	}
+	return room;
 }
 
 /*
@@ -270,7 +377,8 @@ int hcp_chain_hand_over(struct hcp_origin *origin, struct hcp_snap *from,
 		lock = hcp_region_lock(origin, (u64)index << HCP_REGION_SHIFT);
 		spin_lock(lock);
 		while (to) {
-			room = hand_over_room(&from->preserved, &to->preserved, index);
+			room = hand_over_room(origin, to, index,
+					      xa_load(&from->preserved.regions, index));
 			if (hcp_map_has_room(&to->preserved, index, room))
 				break;
 			spin_unlock(lock);

@@ -45,7 +45,9 @@ struct hcp_snap *hcp_chain_older(struct hcp_origin *origin, const struct hcp_sna
 
 enum hcp_need hcp_chain_need(struct hcp_origin *origin, u64 unit, unsigned int count,
 			     struct hcp_needed *needed);
-bool hcp_chain_has_all(struct hcp_origin *origin, sector_t first, sector_t end);
+bool hcp_chain_may_pass(struct hcp_origin *origin, sector_t first, sector_t end);
+bool hcp_chain_note(struct hcp_origin *origin, sector_t first, sector_t end);
+void hcp_chain_reserve_marks(struct hcp_origin *origin, sector_t first, sector_t end);
 bool hcp_chain_is_idle(struct hcp_origin *origin);
 const struct hcp_extent *hcp_chain_find(const struct hcp_snap *snap, u64 unit,
 					unsigned int *run);

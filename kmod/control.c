@@ -1,18 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The control node /dev/hcp and its ioctls; see hcp_ioctl.h. */
 #include <linux/capability.h>
+#include <linux/ctype.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "control.h"
 #include "create.h"
+#include "event.h"
+#include "info.h"
 #include "origin.h"
 #include "snapshot.h"
 
 DEFINE_MUTEX(hcp_control_lock);
+
+/*
+ * Creation and removal, taken before hcp_control_lock.  While filesystems are being frozen
+ * creation lets that go: what is written back then may need a store to grow.
+ */
+static DEFINE_MUTEX(change_lock);
 
 /* What every argument but that of HCP_IOC_VERSION begins with. */
 struct hcp_ioc_head {
@@ -52,6 +62,14 @@ static void set_reason(char *to, const char *reason)
 		strscpy(to, reason, HCP_REASON_LEN);
 }
 
+/* The hot copy of this number, or NULL. */
+static struct hcp_snap *find_snap(unsigned int minor)
+{
+	struct hcp_snap *snap = hcp_snap_next(minor);
+
+	return snap && snap->minor == minor ? snap : NULL;
+}
+
 static long control_create(struct hcp_ioc_create *arg)
 {
 	const char *reason = NULL;
@@ -72,11 +90,8 @@ static long control_remove(struct hcp_ioc_remove *arg)
 
 	if (arg->reserved)
 		return -EINVAL;
-	snap = hcp_snap_next(arg->minor);
-	if (!arg->minor || !snap || snap->minor != arg->minor)
-		err = -ENXIO;
-	else
-		err = hcp_snap_remove(snap, &reason);
+	snap = find_snap(arg->minor);
+	err = snap ? hcp_snap_remove(snap, &reason) : -ENXIO;
 	set_reason(arg->reason, reason);
 	return err;
 }
@@ -94,6 +109,141 @@ static long control_next(struct hcp_ioc_info *arg)
 	return 0;
 }
 
+static long control_store(struct hcp_ioc_store *arg)
+{
+	struct hcp_snap *snap = find_snap(arg->minor);
+
+	return snap ? hcp_info_store(snap, arg) : -ENXIO;
+}
+
+static long control_free(struct hcp_ioc_free *arg)
+{
+	struct hcp_snap *snap = find_snap(arg->minor);
+	const char *reason = NULL;
+	int err;
+
+	err = snap ? hcp_snap_set_free(snap, arg, &reason) : -ENXIO;
+	set_reason(arg->reason, reason);
+	return err;
+}
+
+static long control_grow(struct hcp_ioc_grow *arg)
+{
+	struct hcp_snap *snap = find_snap(arg->minor);
+	const char *reason = NULL;
+	int err;
+
+	if (arg->reserved)
+		return -EINVAL;
+	err = snap ? hcp_origin_grow(snap->origin, arg, &reason) : -ENXIO;
+	set_reason(arg->reason, reason);
+	return err;
+}
+
+/* One line, for the kernel log. */
+static bool is_line(const char *text, size_t size)
+{
+	size_t length = strnlen(text, size), i;
+
+	for (i = 0; i < length; i++)
+		if (iscntrl(text[i]))
+			return false;
+	return length && length < size;
+}
+
+static long control_end(struct hcp_ioc_end *arg)
+{
+	struct hcp_snap *snap = find_snap(arg->minor);
+
+	if ((arg->state != HCP_STATE_OVERFLOW && arg->state != HCP_STATE_FAILED) ||
+	    !is_line(arg->reason, sizeof(arg->reason)))
+		return -EINVAL;
+	if (!snap)
+		return -ENXIO;
+	/* It has ended: the origin may have others by now, which are not meant. */
+	if (!hcp_snap_is_active(snap))
+		return -ESTALE;
+	hcp_origin_fail(snap->origin, arg->state, arg->reason);
+	return 0;
+}
+
+static long control_changed(struct hcp_ioc_changed *arg)
+{
+	struct hcp_snap *snap = find_snap(arg->minor), *until = NULL;
+	const char *reason = NULL;
+	int err = -ENXIO;
+
+	if (arg->until)
+		until = find_snap(arg->until);
+	if (snap && (until || !arg->until))
+		err = hcp_info_changed(snap, until, arg, &reason);
+	set_reason(arg->reason, reason);
+	return err;
+}
+
+/* hcp_control_lock is held. */
+static long control_locked(unsigned int cmd, void *arg)
+{
+	switch (cmd) {
+	case HCP_IOC_CREATE:
+		return control_create(arg);
+	case HCP_IOC_REMOVE:
+		return control_remove(arg);
+	case HCP_IOC_NEXT:
+		return control_next(arg);
+	case HCP_IOC_STORE:
+		return control_store(arg);
+	case HCP_IOC_FREE:
+		return control_free(arg);
+	case HCP_IOC_GROW:
+		return control_grow(arg);
+	case HCP_IOC_END:
+		return control_end(arg);
+	case HCP_IOC_CHANGED:
+		return control_changed(arg);
+	}
+	return -ENOTTY;
+}
+
+static long control_lock_and_do(unsigned int cmd, void *arg)
+{
+	bool change = cmd == HCP_IOC_CREATE || cmd == HCP_IOC_REMOVE;
+	unsigned int nofs;
+	long err;
+
+	if (change && mutex_lock_killable(&change_lock))
+		return -EINTR;
+	err = mutex_lock_killable(&hcp_control_lock);
+	if (!err) {
+		/* Creation may wait for the lock with filesystems frozen. */
+		nofs = change ? 0 : memalloc_nofs_save();
+		err = control_locked(cmd, arg);
+		if (!change)
+			memalloc_nofs_restore(nofs);
+		mutex_unlock(&hcp_control_lock);
+	}
+	if (change)
+		mutex_unlock(&change_lock);
+	return err;
+}
+
+static bool is_known(unsigned int cmd)
+{
+	switch (cmd) {
+	case HCP_IOC_CREATE:
+	case HCP_IOC_REMOVE:
+	case HCP_IOC_NEXT:
+	case HCP_IOC_STORE:
+	case HCP_IOC_FREE:
+	case HCP_IOC_GROW:
+	case HCP_IOC_END:
+	case HCP_IOC_WAIT:
+	case HCP_IOC_CHANGED:
+		return true;
+	}
+	return false;
+}
+
 /* Every argument goes in and out, also when the call fails: it carries the reason. */
 static long control_ioctl(struct file *file, unsigned int cmd, unsigned long user)
 {
@@ -104,33 +254,21 @@ static long control_ioctl(struct file *file, unsigned int cmd, unsigned long use
 
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	switch (cmd) {
-	case HCP_IOC_VERSION:
+	if (cmd == HCP_IOC_VERSION)
 		return control_version(argp);
-	case HCP_IOC_CREATE:
-	case HCP_IOC_REMOVE:
-	case HCP_IOC_NEXT:
-		break;
-	default:
+	if (!is_known(cmd))
 		return -ENOTTY;
-	}
 
 	arg = memdup_user(argp, size);
 	if (IS_ERR(arg))
 		return PTR_ERR(arg);
 	err = check_head(arg, size);
-	if (!err)
-		err = mutex_lock_killable(&hcp_control_lock);
 	if (err)
 		goto out;
-	if (cmd == HCP_IOC_CREATE)
-		err = control_create(arg);
-	else if (cmd == HCP_IOC_REMOVE)
-		err = control_remove(arg);
+	if (cmd == HCP_IOC_WAIT)
+		err = hcp_event_wait(file, arg);
 	else
-		err = control_next(arg);
-	mutex_unlock(&hcp_control_lock);
-
+		err = control_lock_and_do(cmd, arg);
 	if (copy_to_user(argp, arg, size) && !err)
 		err = -EFAULT;
 out:
@@ -143,9 +281,16 @@ static int control_open(struct inode *inode, struct file *file)
 	return capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
 }
 
+static int control_release(struct inode *inode, struct file *file)
+{
+	hcp_event_release(file);
+	return 0;
+}
+
 static const struct file_operations control_ops = {
 	.owner = THIS_MODULE,
 	.open = control_open,
+	.release = control_release,
 	.unlocked_ioctl = control_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.llseek = noop_llseek,

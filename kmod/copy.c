@@ -102,6 +102,7 @@ static struct hcp_copy *copy_alloc(struct hcp_origin *origin, u64 unit, unsigned
 	bio_list_init(&copy->waiters);
 	INIT_LIST_HEAD(&copy->ready);
 	copy->assigned = 0;
+	bitmap_zero(copy->wanted, HCP_COPY_UNITS);
 
 	for (got = 0; got < nr_pages; got++) {
 		struct page *page = mempool_alloc(&origin->page_pool, gfp);
@@ -143,6 +144,95 @@ static void copy_set_extent(struct hcp_copy *copy)
 	}
 }
 
+/* How many units of the copy are to be kept, from @from on. */
+unsigned int hcp_copy_wanted(const struct hcp_copy *copy, unsigned int from)
+{
+	unsigned int bit, nr = 0;
+
+	for (bit = find_next_bit(copy->wanted, copy->count, from); bit < copy->count;
+	     bit = find_next_bit(copy->wanted, copy->count, bit + 1))
+		nr++;
+	return nr;
+}
+
+/* What the copy is for is settled and in the map; the region's lock is held. */
+static void copy_begin(struct hcp_copy *copy, struct hcp_snap *snap)
+{
+	copy->snap = snap;
+	copy->unsettled = hcp_copy_wanted(copy, 0);
+	copy_account(copy);
+	atomic64_add(copy->unsettled, &snap->preserved_units);
+}
+
+static void copy_submit(struct hcp_copy *copy)
+{
+	copy_set_extent(copy);
+	copy->bio.bi_end_io = copy_read_end;
+	copy->bio.bi_opf |= REQ_SYNC;
+	hcp_io_submit(&copy->bio);
+}
+
+/*
+ * Enters into the map what of the copy's units nobody has yet; those in between that
+ * somebody has are read in vain.  The region's lock is held.
+ */
+static void copy_enter_missing(struct hcp_copy *copy, struct hcp_snap *snap)
+{
+	struct hcp_needed needed;
+	unsigned int at;
+
+	for (at = 0; at < copy->count; at += needed.run) {
+		u64 unit = copy->unit + at;
+
+		if (hcp_chain_need(copy->origin, unit, copy->count - at, &needed) !=
+			    HCP_NEED_COPY || needed.snap != snap)
+			continue;
+		if (!hcp_map_set(&snap->preserved, unit, needed.run, HCP_EXTENT_READING, copy,
+				 0))
+			bitmap_set(copy->wanted, at, needed.run);
+	}
+	if (!bitmap_empty(copy->wanted, HCP_COPY_UNITS))
+		copy->count = find_last_bit(copy->wanted, copy->count) + 1;
+}
+
+/*
+ * Starts to copy half the region around @unit, in one read, since most of it will be
+ * written.  As hcp_copy_start(); 0: do it the other way.
+ */
+int hcp_copy_start_around(struct hcp_origin *origin, struct hcp_snap *snap, u64 unit)
+{
+	spinlock_t *lock = hcp_region_lock(origin, unit);
+	u64 first = ALIGN_DOWN(unit, HCP_COPY_UNITS);
+	u64 end = min(first + HCP_COPY_UNITS, hcp_unit_behind(origin->nr_sectors));
+	unsigned int count = end - first, at = unit - first;
+	struct hcp_copy *copy;
+
+	if (hcp_copy_memory_is_short() || copy_clip_to_memory(origin, count) < count)
+		return 0;
+	if (hcp_map_reserve(&snap->preserved, lock, hcp_region_index(unit),
+			    HCP_COPY_UNITS / 2 + HCP_MAP_ROOM,
+			    GFP_NOIO | __GFP_NOWARN | __GFP_NORETRY))
+		return 0;
+	copy = copy_alloc(origin, first, count);
+	if (!copy)
+		return 0;
+
+	spin_lock(lock);
+	if (copy->count == count)	/* there were pages for all of it */
+		copy_enter_missing(copy, snap);
+	if (bitmap_empty(copy->wanted, HCP_COPY_UNITS)) {
+		spin_unlock(lock);
+		copy_free(copy);
+		return 0;
+	}
+	copy_begin(copy, snap);
+	at = find_next_zero_bit(copy->wanted, HCP_COPY_UNITS, at) - at;
+	spin_unlock(lock);
+
+	copy_submit(copy);
+	return at;
+}
+
 /*
  * Starts to copy up to @count units from @unit on, which lie in one region, for @snap.
  * Returns how many, 0 when things have changed meanwhile: look again.  cow_lock is
@@ -175,19 +265,13 @@ int hcp_copy_start(struct hcp_origin *origin, struct hcp_snap *snap, u64 unit,
 		copy_free(copy);
 		return 0;
 	}
-	copy->snap = snap;
 	copy->count = needed.run;
-	copy->unsettled = copy->count;
-	copy_account(copy);
-	atomic64_add(copy->count, &snap->preserved_units);
+	bitmap_set(copy->wanted, 0, copy->count);
+	copy_begin(copy, snap);
 	spin_unlock(lock);
 
-	count = copy->count;
-	copy_set_extent(copy);
-	copy->bio.bi_end_io = copy_read_end;
-	copy->bio.bi_opf |= REQ_SYNC;
-	hcp_io_submit(&copy->bio);
-	return count;
+	copy_submit(copy);
+	return needed.run;
 }
 
 /* The page that holds a unit of the copy, and where in it. */

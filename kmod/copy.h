@@ -11,10 +11,12 @@
 #define HCP_COPY_H
 
 #include <linux/bio.h>
+#include <linux/bitmap.h>
 #include <linux/llist.h>
 #include <linux/refcount.h>
 
 #include "map.h"
+#include "unit.h"
 
 struct hcp_origin;
 struct hcp_snap;
@@ -22,7 +24,8 @@ struct hcp_snap;
 struct hcp_copy {
 	struct hcp_origin *origin;
 	u64 unit;			/* the first one */
-	unsigned int count;		/* units */
+	unsigned int count;		/* units read */
+	DECLARE_BITMAP(wanted, HCP_COPY_UNITS);	/* those to be kept; fixed before the read */
 	refcount_t refs;		/* readers of its memory, and its own way */
 
 	struct hcp_snap *snap;		/* region lock; NULL: nobody needs it any more */
@@ -30,13 +33,14 @@ struct hcp_copy {
 
 	struct llist_node done;		/* of origin->read_done, then of origin->dropped */
 	struct list_head ready;		/* of origin->ready; ready_lock */
-	unsigned int assigned;		/* units given to batches; store_work only */
+	unsigned int assigned;		/* units looked at for batches; store_work only */
 	unsigned int dropped;		/* units that will not be stored; store_work only */
 	unsigned int unsettled;		/* units without a final place; batch_work only */
 
 	struct bio bio;			/* the read, and the pages; last: its bio_set has room before it */
 };
 
+int hcp_copy_start_around(struct hcp_origin *origin, struct hcp_snap *snap, u64 unit);
 int hcp_copy_start(struct hcp_origin *origin, struct hcp_snap *snap, u64 unit,
 		   unsigned int count);
 void *hcp_copy_address(struct hcp_copy *copy, unsigned int unit_offset);
@@ -45,6 +49,7 @@ struct page *hcp_copy_page(struct hcp_copy *copy, unsigned int unit_offset,
 void hcp_copy_put(struct hcp_copy *copy);
 void hcp_copy_lose(struct hcp_copy *copy);
 void hcp_copy_read_work(struct work_struct *work);
+unsigned int hcp_copy_wanted(const struct hcp_copy *copy, unsigned int from);
 bool hcp_copy_memory_is_short(void);
 void hcp_copy_memory_init(void);
 

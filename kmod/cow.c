@@ -15,14 +15,21 @@
 #include "hook.h"
 #include "origin.h"
 #include "snapshot.h"
+#include "store.h"
 #include "unit.h"
 #include "writeback.h"
 
-/* Memory may be short for so long before the hot copies are given up for the origin. */
+/*
+ * Memory may be short for so long before the hot copies are given up for the origin;
+ * and writes are held no longer for a store that does not grow.
+ */
 #define HCP_SHORT_LIMIT		HZ
 /* And a store that ends no write of ours for so long is given up. */
 #define HCP_STUCK_LIMIT		(30 * HZ)
 #define HCP_SHORT_RETRY		(HZ / 50 ?: 1)
+
+/* So many written units of a region make it dense: a sixth. */
+#define HCP_DENSE_UNITS		(HCP_REGION_UNITS / 6)
 
 /* A range as long as this is looked at by the worker, not by who submits. */
 #define HCP_INLINE_SECTORS	(4 * HCP_REGION_UNITS * HCP_UNIT_SECTORS)
@@ -45,7 +52,7 @@ bool hcp_cow_steal(struct hcp_origin *origin, struct bio *bio, sector_t first,
 {
 	if (hcp_chain_is_idle(origin))
 		return false;
-	if (end - first <= HCP_INLINE_SECTORS && hcp_chain_has_all(origin, first, end))
+	if (end - first <= HCP_INLINE_SECTORS && hcp_chain_may_pass(origin, first, end))
 		return false;
 	if (bio->bi_opf & REQ_NOWAIT) {
 		bio_wouldblock_error(bio);
@@ -53,6 +60,21 @@ bool hcp_cow_steal(struct hcp_origin *origin, struct bio *bio, sector_t first,
 	}
 	cow_enqueue(origin, bio);
 	return true;
+}
+
+/*
+ * Writes have proved dense here, so that one read for all of the neighbourhood is worth
+ * more than one for each write.  cow_lock keeps @snap.
+ */
+static bool cow_is_dense(struct hcp_snap *snap, u64 unit)
+{
+	spinlock_t *lock = hcp_region_lock(snap->origin, unit);
+	bool dense;
+
+	spin_lock(lock);
+	dense = hcp_changed_weight(&snap->changed, hcp_region_index(unit)) >= HCP_DENSE_UNITS;
+	spin_unlock(lock);
+	return dense;
 }
 
 /* Starts to read what has to be copied of [unit, last); -EAGAIN, -ENOMEM. */
@@ -68,9 +90,15 @@ static int cow_start_copies(struct hcp_origin *origin, u64 unit, u64 last)
 				      &needed);
 		spin_unlock(hcp_region_lock(origin, unit));
 		if (need == HCP_NEED_COPY) {
-			started = hcp_copy_start(origin, needed.snap, unit, needed.run);
+			started = cow_is_dense(needed.snap, unit) ?
+				  hcp_copy_start_around(origin, needed.snap, unit) : 0;
+			if (!started)
+				started = hcp_copy_start(origin, needed.snap, unit,
+							 needed.run);
 			if (started < 0)
 				return started;
+			if (started)
+				origin->short_since = 0;
 			needed.run = started;
 		}
 		cond_resched();
@@ -118,12 +146,23 @@ static enum cow_verdict cow_bio(struct hcp_origin *origin, struct bio *bio)
 	unit = hcp_unit_of(first);
 	last = hcp_unit_behind(end);
 	do {
+		hcp_chain_reserve_marks(origin, first, end);
 		if (cow_start_copies(origin, unit, last))
 			return COW_AGAIN;
 		if (cow_park(origin, bio, unit, last))
 			return COW_WAITS;
-	} while (!hcp_chain_has_all(origin, first, end));
+	} while (!hcp_chain_may_pass(origin, first, end));
 	return COW_PASS;
+}
+
+/* Notes that these sectors are written by something that needs no copy (any more). */
+void hcp_cow_note(struct hcp_origin *origin, sector_t first, sector_t end)
+{
+	mutex_lock(&origin->cow_lock);
+	do {
+		hcp_chain_reserve_marks(origin, first, end);
+	} while (!hcp_chain_note(origin, first, end));
+	mutex_unlock(&origin->cow_lock);
 }
 
 /* False: no memory now, come again. */
@@ -145,25 +184,40 @@ static bool cow_serve(struct hcp_origin *origin, struct bio *bio)
 	return verdict != COW_AGAIN;
 }
 
-/* Whether there is hope for memory: copies under way bring some when they are stored. */
-static bool cow_may_wait(struct hcp_origin *origin, const char **failure)
+/*
+ * There is no memory for the next write.  Gives the hot copies up when there is no hope
+ * for any: copies under way bring some when they are stored.
+ */
+static bool cow_may_wait(struct hcp_origin *origin)
 {
-	if (atomic_read(&origin->nr_copies)) {
+	enum hcp_state state = HCP_STATE_FAILED;
+	const char *failure = "no memory for copies";
+	bool may;
+
+	if (atomic_read(&origin->nr_copies) && !hcp_store_is_full(origin->store)) {
 		origin->short_since = 0;
-		*failure = "the space for changed blocks takes no data";
-		return time_before(jiffies, READ_ONCE(origin->progress) + HCP_STUCK_LIMIT);
+		failure = "the space for changed blocks takes no data";
+		may = time_before(jiffies, READ_ONCE(origin->progress) + HCP_STUCK_LIMIT);
+	} else {
+		if (!origin->short_since)
+			origin->short_since = jiffies | 1;
+		if (hcp_store_is_full(origin->store)) {
+			state = HCP_STATE_OVERFLOW;
+			failure = "the space for changed blocks is full, and did not grow in time";
+		}
+		may = time_before(jiffies, origin->short_since + HCP_SHORT_LIMIT);
 	}
-	if (!origin->short_since)
-		origin->short_since = jiffies | 1;
-	*failure = "no memory for copies";
-	return time_before(jiffies, origin->short_since + HCP_SHORT_LIMIT);
+	if (!may) {
+		hcp_origin_fail(origin, state, failure);
+		hcp_writeback_hurry(origin);
+	}
+	return may;
 }
 
 void hcp_cow_work(struct work_struct *work)
 {
 	struct hcp_origin *origin = container_of(to_delayed_work(work),
 						 struct hcp_origin, cow_work);
-	const char *failure;
 	struct blk_plug plug;
 	struct bio *bio;
 
@@ -172,21 +226,19 @@ void hcp_cow_work(struct work_struct *work)
 		spin_lock(&origin->pending_lock);
 		bio = bio_list_pop(&origin->pending);
 		spin_unlock(&origin->pending_lock);
-		if (!bio)
-			break;
-		if (cow_serve(origin, bio)) {
+		if (!bio) {
 			origin->short_since = 0;
-			continue;
+			break;
 		}
+		if (cow_serve(origin, bio))
+			continue;
 
 		/* To the end: one that needs much does not hold up all others. */
 		spin_lock(&origin->pending_lock);
 		bio_list_add(&origin->pending, bio);
 		spin_unlock(&origin->pending_lock);
-		if (!cow_may_wait(origin, &failure)) {
-			hcp_origin_fail(origin, HCP_STATE_FAILED, failure);
+		if (!cow_may_wait(origin))
 			continue;
-		}
 		hcp_writeback_hurry(origin);
 		queue_delayed_work(origin->wq, &origin->cow_work, HCP_SHORT_RETRY);
 		break;
@@ -216,7 +268,7 @@ void hcp_cow_resume(struct hcp_origin *origin, struct bio_list *bios)
 	while ((bio = bio_list_pop(bios))) {
 		if (hcp_origin_clip(origin, hcp_bio_disk(bio), hcp_bio_disk_sector(bio),
 				    bio_sectors(bio), &first, &end) &&
-		    !hcp_chain_has_all(origin, first, end))
+		    !hcp_chain_may_pass(origin, first, end))
 			cow_enqueue(origin, bio);
 		else
 			hcp_hook_route(bio, origin);

@@ -13,6 +13,7 @@
 #include "chain.h"
 #include "create.h"
 #include "disk.h"
+#include "event.h"
 #include "freeze.h"
 #include "io.h"
 #include "origin.h"
@@ -45,8 +46,9 @@ static int copy_args(struct creation *creation, const struct hcp_ioc_create *arg
 
 		if (copy_from_user(origin, &origins[i], sizeof(*origin)))
 			return -EFAULT;
-		if (origin->size != sizeof(*origin) ||
-		    (origin->flags & ~HCP_CREATE_READ_ONLY) || origin->minor)
+		if (origin->size != sizeof(*origin) || origin->minor || origin->reserved ||
+		    origin->flags & ~(HCP_CREATE_READ_ONLY | HCP_CREATE_FIXED_STORE) ||
+		    origin->floor_percent > 99)
 			return -EINVAL;
 	}
 	if (copy_from_user(creation->fds, u64_to_user_ptr(arg->freeze_fds),
@@ -68,7 +70,6 @@ static void bury_the_dead(struct hcp_origin *origin)
 
 static int get_origin(struct creating *item, struct file *file, const char **reason)
 {
-	struct hcp_ioc_segment segment;
 	struct hcp_origin *origin;
 
 	origin = hcp_origin_find(hcp_file_bdev(file));
@@ -87,10 +88,7 @@ static int get_origin(struct creating *item, struct file *file, const char **rea
 		}
 		bury_the_dead(origin);
 	} else {
-		if (copy_from_user(&segment, u64_to_user_ptr(item->arg.segment),
-				   sizeof(segment)))
-			return -EFAULT;
-		origin = hcp_origin_new(file, &segment, reason);
+		origin = hcp_origin_new(file, &item->arg, reason);
 		if (IS_ERR(origin))
 			return PTR_ERR(origin);
 	}
@@ -154,7 +152,13 @@ static int arm(struct creation *creation, struct hcp_ioc_create *arg, const char
 	unsigned int i;
 	int err;
 
+	/*
+	 * What is written back now may need a store to grow, which takes the lock.  Nothing
+	 * of ours can go meanwhile: that takes another lock, which we have.
+	 */
+	mutex_unlock(&hcp_control_lock);
 	err = hcp_freeze_all(&creation->freeze, reason);
+	mutex_lock(&hcp_control_lock);
 	if (err) {
 		memalloc_nofs_restore(nofs);
 		return err;
@@ -173,6 +177,10 @@ static int arm(struct creation *creation, struct hcp_ioc_create *arg, const char
 	for (i = 0; i < creation->nr; i++) {
 		struct hcp_snap *snap = creation->item[i].snap;
 
+		/* Those that ended during the freeze leave it their space. */
+		bury_the_dead(snap->origin);
+		/* What nobody froze may still be on its way to the device. */
+		snap->changed.lost = !creation->freeze.nr;
 		snap->created_ns = created_ns;
 		snap->frozen_ns = arg->frozen_ns;
 		list_add_tail(&snap->node, &hcp_snaps);
@@ -195,6 +203,7 @@ static int publish(struct creation *creation, const struct hcp_ioc_create *arg)
 		if (err)
 			return err;
 	}
+	hcp_event();
 	return 0;
 }
 

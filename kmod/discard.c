@@ -7,6 +7,7 @@
 #include <linux/wait_bit.h>
 
 #include "chain.h"
+#include "cow.h"
 #include "discard.h"
 #include "hook.h"
 #include "io.h"
@@ -27,6 +28,15 @@ static void discard_piece_end(struct bio *piece)
 		wake_up_var(&origin->nr_discards);
 }
 
+/* What is discarded is changed; sectors [from, to) of the whole disk. */
+static void discard_note(struct hcp_origin *origin, sector_t from, sector_t to)
+{
+	sector_t first, end;
+
+	if (hcp_origin_clip(origin, origin->disk, from, to - from, &first, &end))
+		hcp_cow_note(origin, first, end);
+}
+
 /* Passes on the sectors [from, to) of the whole disk, which lie in @parent. */
 static void discard_pass(struct hcp_origin *origin, struct bio *parent, sector_t from,
 			 sector_t to)
@@ -36,6 +46,7 @@ static void discard_pass(struct hcp_origin *origin, struct bio *parent, sector_t
 
 	if (from == to)
 		return;
+	discard_note(origin, from, to);
 	piece = hcp_bio_alloc(NULL, 0, parent->bi_opf, GFP_NOIO, &origin->discard_bios);
 	hcp_bio_same_dev(piece, parent);
 	piece->bi_iter.bi_sector = parent->bi_iter.bi_sector + skip;
@@ -89,6 +100,7 @@ void hcp_discard(struct hcp_origin *origin, struct bio *bio)
 		cond_resched();
 	}
 	if (from == begin) {
+		discard_note(origin, begin, end);
 		hcp_hook_route(bio, origin);
 		return;
 	}

@@ -13,6 +13,17 @@ static struct super_block *frozen_sb(const struct hcp_frozen *fs)
 	return file_inode(fs->file)->i_sb;
 }
 
+/* btrfs has several devices, and so no s_bdev. */
+static int freeze_sb(struct super_block *sb)
+{
+	return sb->s_bdev ? hcp_freeze_bdev(sb->s_bdev) : hcp_freeze_super(sb);
+}
+
+static int thaw_sb(struct super_block *sb)
+{
+	return sb->s_bdev ? hcp_thaw_bdev(sb->s_bdev, sb) : hcp_thaw_super(sb);
+}
+
 static bool is_listed(const struct hcp_freeze *freeze, const struct hcp_frozen *fs)
 {
 	unsigned int i;
@@ -42,7 +53,8 @@ int hcp_freeze_get(struct hcp_freeze *freeze, const s32 *fds, unsigned int nr,
 			continue;
 		}
 		freeze->nr++;
-		if (!frozen_sb(fs)->s_bdev || S_ISBLK(file_inode(fs->file)->i_mode)) {
+		if (!(frozen_sb(fs)->s_type->fs_flags & FS_REQUIRES_DEV) ||
+		    S_ISBLK(file_inode(fs->file)->i_mode)) {
 			*reason = "a filesystem to freeze is not on a block device";
 			return -EOPNOTSUPP;
 		}
@@ -88,7 +100,7 @@ int hcp_freeze_all(struct hcp_freeze *freeze, const char **reason)
 	for (i = 0; i < freeze->nr && !err; i++) {
 		struct hcp_frozen *fs = &freeze->fs[i];
 
-		err = hcp_freeze_bdev(frozen_sb(fs)->s_bdev);
+		err = freeze_sb(frozen_sb(fs));
 		fs->frozen_by_us = !err;
 		/* Frozen by somebody already, or not: the second pass will see. */
 		if (err == -EBUSY)
@@ -113,8 +125,8 @@ void hcp_thaw_all(struct hcp_freeze *freeze)
 
 		if (fs->held)
 			up_read(&sb->s_umount);
-		if (fs->frozen_by_us && hcp_thaw_bdev(sb->s_bdev, sb))
-			pr_err("%pg could not be thawed: somebody else did it\n", sb->s_bdev);
+		if (fs->frozen_by_us && thaw_sb(sb))
+			pr_err("%s could not be thawed: somebody else did it\n", sb->s_id);
 		fs->held = false;
 		fs->frozen_by_us = false;
 	}

@@ -5,6 +5,7 @@
 #include "control.h"
 #include "copy.h"
 #include "disk.h"
+#include "event.h"
 #include "hook.h"
 
 static int __init hcp_init(void)
@@ -34,6 +35,7 @@ no_disk:
 static void __exit hcp_exit(void)
 {
 	hcp_control_exit();
+	hcp_event_exit();
 	hcp_disk_exit();
 	hcp_hook_exit();
 	rcu_barrier();

@@ -29,6 +29,7 @@ enum hcp_extent_state {
 	HCP_EXTENT_COPYING,	/* in the memory of a copy, not stored yet */
 	HCP_EXTENT_STORED,	/* in the store */
 	HCP_EXTENT_LOST,	/* not kept; the hot copies are dead by then */
+	HCP_EXTENT_FREE,	/* in no map, see hcp_chain_find(): nothing was there */
 };
 
 struct hcp_extent {

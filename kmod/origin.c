@@ -113,43 +113,41 @@ static int origin_check_device(struct hcp_origin *origin, const char **reason)
 	return 0;
 }
 
-/* The driver's own writes are not hooked, so that they must not change another origin. */
-static int origin_check_store(const struct hcp_origin *origin, const char **reason)
+/* Opens @user_segment and adds it to the store, which may be new. */
+static int origin_add_segment(struct hcp_origin *origin, u64 user_segment, u64 *nr_units,
+			      const char **reason)
 {
-	struct hcp_origin *other;
+	struct hcp_segment *segment;
+	unsigned int block_size;
+	int err = 0;
 
-	if (bdev_logical_block_size(origin->store->bdev) > HCP_UNIT_SIZE) {
-		*reason = "the store is on a device with blocks of more than 4096 bytes";
-		return -EOPNOTSUPP;
+	segment = hcp_segment_open(user_segment, origin, reason);
+	if (IS_ERR(segment))
+		return PTR_ERR(segment);
+	block_size = bdev_logical_block_size(segment->bdev);
+	if (!origin->store->nr) {
+		origin->block_size = max(block_size, bdev_logical_block_size(origin->bdev));
+	} else if (block_size > origin->block_size) {
+		*reason = "the blocks of the store's device are larger than those of the hot copies";
+		err = -EOPNOTSUPP;
 	}
-	if (hcp_disk_is_ours(origin->store->bdev->bd_disk)) {
-		*reason = "the space for changed blocks may not lie on a hot copy";
-		return -EOPNOTSUPP;
-	}
-	if (origin->store->bdev->bd_disk == origin->disk &&
-	    (get_start_sect(origin->store->bdev) - origin->start) % HCP_UNIT_SECTORS) {
-		*reason = "the store's partition is not aligned to 4 KiB on the origin";
-		return -EOPNOTSUPP;
-	}
-	list_for_each_entry(other, &hcp_origins, node) {
-		if (hcp_store_overlaps(origin->store, other->disk, other->start,
-				       other->nr_sectors)) {
-			*reason = "the space for changed blocks lies on a device that has a hot copy under another name";
-			return -EBUSY;
-		}
-	}
-	return 0;
+	*nr_units = segment->nr_units;
+	if (!err)
+		err = hcp_store_add(origin->store, segment);
+	if (err)
+		hcp_segment_close(segment);
+	return err;
 }
 
 /*
  * A new origin, tracked from here on, with an empty chain.  An ERR_PTR.  It keeps
  * @file, and with it the device open.
  */
-struct hcp_origin *hcp_origin_new(struct file *file, const struct hcp_ioc_segment *segment,
+struct hcp_origin *hcp_origin_new(struct file *file, const struct hcp_ioc_origin *arg,
 				  const char **reason)
 {
 	struct hcp_origin *origin = kzalloc(sizeof(*origin), GFP_KERNEL);
-	struct hcp_store *store;
+	u64 ignored;
 	int err;
 
 	if (!origin)
@@ -164,13 +162,10 @@ struct hcp_origin *hcp_origin_new(struct file *file, const struct hcp_ioc_segmen
 	err = origin_check_device(origin, reason);
 	if (err)
 		goto fail;
-	store = hcp_store_open(segment, reason);
-	if (IS_ERR(store)) {
-		err = PTR_ERR(store);
-		goto fail;
-	}
-	origin->store = store;
-	err = origin_check_store(origin, reason);
+	err = -ENOMEM;
+	origin->store = hcp_store_new(arg->flags & HCP_CREATE_FIXED_STORE);
+	if (origin->store)
+		err = origin_add_segment(origin, arg->segment, &ignored, reason);
 	if (!err)
 		err = origin_alloc_pools(origin);
 	if (!err)
@@ -233,4 +228,24 @@ void hcp_origin_free(struct hcp_origin *origin)
 	kfree(rcu_access_pointer(origin->chain));
 	fput(origin->file);
 	kfree(origin);
+}
+
+/* One more segment for the store; hcp_control_lock is held. */
+int hcp_origin_grow(struct hcp_origin *origin, struct hcp_ioc_grow *arg, const char **reason)
+{
+	u64 nr_units;
+	int err;
+
+	if (origin->store->fixed) {
+		*reason = "the store was made with a fixed size";
+		return -EPERM;
+	}
+	err = origin_add_segment(origin, arg->segment, &nr_units, reason);
+	if (err)
+		return err;
+	arg->usable_bytes = nr_units << HCP_UNIT_SHIFT;
+	/* Those who found it full try again. */
+	hcp_writeback_hurry(origin);
+	hcp_cow_kick(origin);
+	return 0;
 }

@@ -37,6 +37,7 @@ struct hcp_origin {
 	sector_t start;			/* on the whole disk */
 	sector_t nr_sectors;
 	struct hcp_store *store;
+	unsigned int block_size;	/* of its hot copies: origin and store can both do it */
 	struct workqueue_struct *wq;	/* nothing on it waits for anything else on it */
 
 	struct list_head node;		/* of hcp_origins; hcp_control_lock */
@@ -109,8 +110,9 @@ static inline bool hcp_origin_clip(const struct hcp_origin *origin,
 }
 
 struct hcp_origin *hcp_origin_find(const struct block_device *bdev);
-struct hcp_origin *hcp_origin_new(struct file *file, const struct hcp_ioc_segment *segment,
+struct hcp_origin *hcp_origin_new(struct file *file, const struct hcp_ioc_origin *arg,
 				  const char **reason);
+int hcp_origin_grow(struct hcp_origin *origin, struct hcp_ioc_grow *arg, const char **reason);
 void hcp_origin_free(struct hcp_origin *origin);
 
 #endif /* HCP_ORIGIN_H */

@@ -26,7 +26,8 @@ enum read_from {
 struct read_place {
 	enum read_from from;
 	sector_t end;		/* of the run, in sectors of the hot copy */
-	sector_t store_sector;	/* READ_STORE */
+	struct block_device *bdev;	/* READ_STORE, and */
+	sector_t store_sector;	/* where on it */
 	struct hcp_copy *copy;	/* READ_COPY; a reference is held */
 	int let_go;		/* READ_ORIGIN */
 };
@@ -46,6 +47,7 @@ static void read_look_up(struct hcp_snap *snap, sector_t sector, sector_t end,
 	u64 unit = hcp_unit_of(sector);
 	unsigned int run = hcp_region_clip(unit, hcp_unit_behind(end) - unit);
 	const struct hcp_extent *e;
+	struct hcp_place stored;
 	sector_t same;
 
 	spin_lock(hcp_region_lock(origin, unit));
@@ -60,21 +62,25 @@ static void read_look_up(struct hcp_snap *snap, sector_t sector, sector_t end,
 		refcount_inc(&e->copy->refs);
 	} else if (e->state == HCP_EXTENT_STORED) {
 		place->from = READ_STORE;
-		place->store_sector = hcp_store_sector(origin->store,
-						       hcp_extent_store(e, unit), &run) +
-				      (sector - hcp_unit_sector(unit));
+		hcp_store_place(origin->store, hcp_extent_store(e, unit), run, &stored);
+		place->bdev = stored.bdev;
+		place->store_sector = stored.sector + (sector - hcp_unit_sector(unit));
+		run = stored.run;
+	} else if (e->state == HCP_EXTENT_FREE) {
+		place->from = READ_ZEROS;
 	} else {
 		place->from = READ_ERROR;
 	}
-	spin_unlock(hcp_region_lock(origin, unit));
 
 	place->end = min(end, hcp_unit_sector(unit + run));
+	/* A new segment takes a unit only when it is preserved, and we would have seen that. */
 	if (place->from == READ_ORIGIN) {
-		if (hcp_store_holds(origin->disk, origin->start + sector,
-				    place->end - sector, &same))
+		if (hcp_segments_hold(origin->disk, origin->start + sector,
+				      place->end - sector, &same))
 			place->from = READ_ZEROS;
 		place->end = sector + same;
 	}
+	spin_unlock(hcp_region_lock(origin, unit));
 }
 
 /* Some sectors of the request, from the memory of @copy or (NULL) zeros. */
@@ -142,7 +148,7 @@ static struct hcp_piece *read_piece(struct hcp_request *request, struct bio_set 
 	bool stored = place->from == READ_STORE;
 	struct hcp_piece *piece;
 
-	piece = hcp_piece_new(request, pool, gfp, stored ? origin->store->bdev : origin->bdev,
+	piece = hcp_piece_new(request, pool, gfp, stored ? place->bdev : origin->bdev,
 			      sector, place->end - sector);
 	if (!piece)
 		return NULL;

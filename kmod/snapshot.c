@@ -8,6 +8,7 @@
 
 #include "chain.h"
 #include "disk.h"
+#include "event.h"
 #include "origin.h"
 #include "request.h"
 #include "snapshot.h"
@@ -70,12 +71,14 @@ struct hcp_snap *hcp_snap_new(struct hcp_origin *origin, const struct hcp_ioc_or
 		return ERR_PTR(-ENOMEM);
 	hcp_map_init(&snap->preserved);
 	hcp_map_init(&snap->private);
+	hcp_changed_init(&snap->changed);
 	INIT_LIST_HEAD(&snap->node);
 	snap->origin = origin;
 	snap->nr_sectors = origin->nr_sectors;
 	snap->read_only = arg->flags & HCP_CREATE_READ_ONLY;
 	strscpy(snap->path, arg->path, sizeof(snap->path));
 	strscpy(snap->store_path, arg->store_path, sizeof(snap->store_path));
+	snap->floor_percent = arg->floor_percent;
 	snap->sequence = ++last_sequence;
 	origin->nr_snaps++;
 	__module_get(THIS_MODULE);
@@ -89,8 +92,7 @@ struct hcp_snap *hcp_snap_new(struct hcp_origin *origin, const struct hcp_ioc_or
 	snap->minor = err;
 	err = snap_init_io(snap);
 	if (!err)
-		err = hcp_disk_new(snap, max(bdev_logical_block_size(origin->bdev),
-					     bdev_logical_block_size(origin->store->bdev)));
+		err = hcp_disk_new(snap, origin->block_size);
 	if (!err)
 		return snap;
 fail:
@@ -157,6 +159,8 @@ void hcp_snap_free(struct hcp_snap *snap)
 	bioset_exit(&snap->piece_bios);
 	hcp_map_destroy(&snap->preserved);
 	hcp_map_destroy(&snap->private);
+	hcp_changed_destroy(&snap->changed);
+	hcp_free_destroy(snap->free);
 	if (snap->minor)
 		ida_free(&minor_ida, snap->minor);
 	origin->nr_snaps--;
@@ -168,6 +172,7 @@ void hcp_snap_free(struct hcp_snap *snap)
 int hcp_snap_remove(struct hcp_snap *snap, const char **reason)
 {
 	struct hcp_origin *origin = snap->origin;
+	struct hcp_snap *older;
 	struct hcp_chain *chain;
 	unsigned int minor = snap->minor;
 	int err;
@@ -183,14 +188,18 @@ int hcp_snap_remove(struct hcp_snap *snap, const char **reason)
 	}
 
 	hcp_disk_end(snap);
-	hcp_snap_bury(snap, hcp_snap_is_active(snap) ? hcp_chain_older(origin, snap) : NULL);
+	older = hcp_snap_is_active(snap) ? hcp_chain_older(origin, snap) : NULL;
+	hcp_snap_bury(snap, older);
 	hcp_chain_swap_out(origin, chain, snap);
 	synchronize_rcu();	/* who walks the old chain, and hcp_io_done() */
 	/* Nobody fills its maps any more, asleep below cow_lock or not. */
 	mutex_lock(&origin->cow_lock);
 	mutex_unlock(&origin->cow_lock);
+	if (older)
+		hcp_changed_merge(origin, &snap->changed, &older->changed);
 
 	hcp_snap_free(snap);
+	hcp_event();
 	if (!origin->nr_snaps)
 		hcp_origin_free(origin);
 	pr_debug("hcp%u removed\n", minor);
@@ -223,44 +232,32 @@ void hcp_origin_fail(struct hcp_origin *origin, enum hcp_state state, const char
 	for (i = 0; !chain->dead && i < chain->nr; i++) {
 		struct hcp_snap *snap = chain->snap[i];
 
-		snap->failure = failure;
+		strscpy(snap->failure, failure, sizeof(snap->failure));
 		WRITE_ONCE(snap->state, state);
 		pr_err("hcp%u of %pg ended: %s\n", snap->minor, origin->bdev, failure);
 	}
 	/* Only now writes pass without a copy: a reader that sees one sees the state. */
 	smp_store_release(&chain->dead, true);
 	spin_unlock(&origin->chain_lock);
+	hcp_event_ended();
 }
 
-void hcp_snap_info(struct hcp_snap *snap, struct hcp_ioc_info *info)
+/* Tells what was free at the frozen moment, once; hcp_control_lock is held. */
+int hcp_snap_set_free(struct hcp_snap *snap, const struct hcp_ioc_free *arg, const char **reason)
 {
-	struct hcp_origin *origin = snap->origin;
-	struct hcp_store *store = origin->store;
+	struct hcp_free *free;
 
-	info->minor = snap->minor;
-	info->flags = (snap->read_only ? HCP_INFO_READ_ONLY : 0) |
-		      (hcp_disk_is_open(snap) ? HCP_INFO_OPEN : 0);
-	info->dev_major = snap->disk->major;
-	info->dev_minor = snap->disk->first_minor;
-	info->origin_major = MAJOR(origin->bdev->bd_dev);
-	info->origin_minor = MINOR(origin->bdev->bd_dev);
-	info->store_major = MAJOR(store->bdev->bd_dev);
-	info->store_minor = MINOR(store->bdev->bd_dev);
-	info->sequence = snap->sequence;
-	info->created_ns = snap->created_ns;
-	info->frozen_ns = snap->frozen_ns;
-	info->nr_sectors = snap->nr_sectors;
-	info->preserved_bytes = (u64)atomic64_read(&snap->preserved_units) << HCP_UNIT_SHIFT;
-	info->private_bytes = (u64)atomic64_read(&snap->private_units) << HCP_UNIT_SHIFT;
-	info->store_bytes = store->nr_units << HCP_UNIT_SHIFT;
-	info->store_used_bytes = hcp_store_used(store) << HCP_UNIT_SHIFT;
-	info->store_ino = file_inode(store->file)->i_ino;
-	info->in_flight_bytes = (u64)atomic_read(&origin->units_in_flight) << HCP_UNIT_SHIFT;
-	strscpy(info->path, snap->path, sizeof(info->path));
-	strscpy(info->store_path, snap->store_path, sizeof(info->store_path));
-
-	spin_lock(&origin->chain_lock);
-	info->state = snap->state;
-	strscpy(info->reason, snap->failure ?: "", sizeof(info->reason));
-	spin_unlock(&origin->chain_lock);
+	if (snap->free) {
+		*reason = "the free blocks of the hot copy are known already";
+		return -EEXIST;
+	}
+	if (atomic64_read(&snap->private_units)) {
+		*reason = "the hot copy was written to";
+		return -EBUSY;
+	}
+	free = hcp_free_new(arg, snap->nr_sectors, reason);
+	if (IS_ERR(free))
+		return PTR_ERR(free);
+	smp_store_release(&snap->free, free);
+	return 0;
 }

@@ -7,6 +7,8 @@
 #include <linux/mempool.h>
 #include <linux/workqueue.h>
 
+#include "changed.h"
+#include "free.h"
 #include "hcp_ioctl.h"
 #include "map.h"
 
@@ -26,18 +28,22 @@ struct hcp_snap {
 	u64 frozen_ns;
 	char path[HCP_PATH_LEN];
 	char store_path[HCP_PATH_LEN];
+	unsigned int floor_percent;	/* for the keeper */
 
 	struct list_head node;		/* of hcp_snaps, by minor; hcp_control_lock */
 	unsigned int openers;		/* open_lock of disk.c */
 	bool closing;			/* open_lock of disk.c: no more opens */
 	bool dying;			/* origin->cow_lock: takes no new copies */
+	bool announced;			/* hcp_control_lock: udev was told of its end */
+	struct hcp_free *free;		/* set once (release), or NULL; read anywhere */
 
 	enum hcp_state state;		/* origin->chain_lock; read anywhere */
-	const char *failure;		/* origin->chain_lock: why, a constant */
+	char failure[HCP_REASON_LEN];	/* origin->chain_lock: why */
 
 	/* the origin's region locks */
 	struct hcp_map preserved;	/* the origin's old data */
 	struct hcp_map private;		/* written to /dev/hcpN: all STORED */
+	struct hcp_changed changed;	/* written to the origin while this was the newest */
 	atomic64_t preserved_units;
 	atomic64_t private_units;
 
@@ -69,9 +75,15 @@ struct hcp_snap *hcp_snap_new(struct hcp_origin *origin, const struct hcp_ioc_or
 void hcp_snap_free(struct hcp_snap *snap);
 int hcp_snap_remove(struct hcp_snap *snap, const char **reason);
 struct hcp_snap *hcp_snap_next(unsigned int minor);
-void hcp_snap_info(struct hcp_snap *snap, struct hcp_ioc_info *info);
 void hcp_origin_fail(struct hcp_origin *origin, enum hcp_state state, const char *failure);
+int hcp_snap_set_free(struct hcp_snap *snap, const struct hcp_ioc_free *arg, const char **reason);
 void hcp_snap_bury(struct hcp_snap *snap, struct hcp_snap *heir);
+
+/* Whether @unit was free at the frozen moment; @run as in hcp_map_find(). */
+static inline bool hcp_snap_is_free(const struct hcp_snap *snap, u64 unit, unsigned int *run)
+{
+	return hcp_free_holds(smp_load_acquire(&snap->free), unit, run);
+}
 
 static inline bool hcp_snap_is_active(const struct hcp_snap *snap)
 {

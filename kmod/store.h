@@ -1,54 +1,46 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The store of an origin: space in a file (beneath its filesystem), handed out in
- * units of HCP_UNIT_SIZE.  Store units are numbered from 0 in device order.
+ * The store of an origin: where old data is kept, handed out in units of HCP_UNIT_SIZE.
+ * It grows by whole segments; its units are numbered through all of them.
  */
 #ifndef HCP_STORE_H
 #define HCP_STORE_H
 
-#include <linux/blkdev.h>
-#include <linux/fs.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
-#include "hcp_ioctl.h"
-
-struct hcp_store_run {
-	u64 unit;		/* the first store unit of the run */
-	sector_t sector;	/* where it is on the store's device */
-	u64 nr_units;
-};
+#include "segment.h"
 
 struct hcp_store {
-	/* fixed from creation on */
-	struct file *file;		/* the store's file, marked S_SWAPFILE */
-	struct file *bdev_file;
-	struct block_device *bdev;
-	struct hcp_store_run *run;	/* sorted by unit, and so by sector */
-	unsigned int nr_runs;
-	u64 nr_units;
-
+	bool fixed;			/* never asks to grow; fixed from creation on */
 	spinlock_t lock;
-	unsigned long *used_map;	/* @lock: a bit for each unit */
+	unsigned int nr;		/* @lock; read anywhere (acquire), only grows */
+	struct hcp_segment *segment[HCP_MAX_SEGMENTS];
+	u64 nr_units;			/* @lock */
 	u64 nr_used;			/* @lock */
-	u64 cursor;			/* @lock: where to look for space next */
-	struct list_head node;		/* of all stores; RCU, written under hcp_control_lock */
-	struct rcu_head rcu;
+	bool wants_space;		/* @lock; read anywhere */
+	unsigned long full_seen;	/* @lock: jiffies, when it was last found full */
+	unsigned long full_since;	/* @lock: jiffies, 0: it is not full; read anywhere */
 };
 
-struct hcp_store *hcp_store_open(const struct hcp_ioc_segment *segment,
-				 const char **reason);
-void hcp_store_close(struct hcp_store *store);
-
-u64 hcp_store_alloc(struct hcp_store *store, unsigned int want, unsigned int *got);
-void hcp_store_free(struct hcp_store *store, u64 unit, u64 count);
-u64 hcp_store_used(struct hcp_store *store);
-sector_t hcp_store_sector(const struct hcp_store *store, u64 unit, unsigned int *run);
-bool hcp_store_overlaps(const struct hcp_store *store, const struct gendisk *disk,
-			sector_t start, sector_t nr_sectors);
-bool hcp_store_holds(const struct gendisk *disk, sector_t sector, sector_t nr_sectors,
-		     sector_t *same);
+/* Where some units of the store are. */
+struct hcp_place {
+	struct block_device *bdev;
+	sector_t sector;
+	unsigned int run;	/* units that follow each other there */
+};
 
 #define HCP_STORE_FULL	(~0ULL)
+
+struct hcp_store *hcp_store_new(bool fixed);
+void hcp_store_close(struct hcp_store *store);
+int hcp_store_add(struct hcp_store *store, struct hcp_segment *segment);
+u64 hcp_store_alloc(struct hcp_store *store, unsigned int want, unsigned int *got);
+void hcp_store_free(struct hcp_store *store, u64 unit, u64 count);
+bool hcp_store_may_grow(struct hcp_store *store);
+bool hcp_store_is_full(struct hcp_store *store);
+void hcp_store_size(struct hcp_store *store, u64 *nr_units, u64 *nr_used);
+void hcp_store_place(struct hcp_store *store, u64 unit, unsigned int count,
+		     struct hcp_place *place);
 
 #endif /* HCP_STORE_H */

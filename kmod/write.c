@@ -5,6 +5,7 @@
  * overlap are served one after the other; less than a unit is read, merged, written.
  */
 #include <linux/completion.h>
+#include <linux/delay.h>
 
 #include "io.h"
 #include "origin.h"
@@ -80,31 +81,43 @@ static int write_enter(struct hcp_snap *snap, u64 unit, unsigned int count, u64 
 	return 0;
 }
 
+/* Up to @want units of the store; waits a moment for it to grow.  HCP_STORE_FULL. */
+static u64 write_alloc(struct hcp_snap *snap, unsigned int want, unsigned int *got)
+{
+	struct hcp_store *store = snap->origin->store;
+	u64 unit;
+
+	while ((unit = hcp_store_alloc(store, want, got)) == HCP_STORE_FULL &&
+	       hcp_snap_is_active(snap) && hcp_store_may_grow(store))
+		msleep(20);
+	return unit;
+}
+
 /*
  * Where up to @count units from @unit on, in one region, are written.  @is_new: they
  * were not yet, write_enter() them afterwards.  HCP_STORE_FULL.
  */
 static u64 write_place(struct hcp_snap *snap, u64 unit, unsigned int count,
-		       unsigned int *run, bool *is_new)
+		       struct hcp_place *place, bool *is_new)
 {
 	struct hcp_store *store = snap->origin->store;
 	spinlock_t *lock = hcp_region_lock(snap->origin, unit);
 	const struct hcp_extent *e;
-	u64 place = 0;
+	unsigned int run = count;
+	u64 at = 0;
 
-	*run = count;
 	spin_lock(lock);
-	e = hcp_map_find(&snap->private, unit, run);
+	e = hcp_map_find(&snap->private, unit, &run);
 	if (e)
-		place = hcp_extent_store(e, unit);
+		at = hcp_extent_store(e, unit);
 	spin_unlock(lock);
 
 	*is_new = !e;
-	if (e)
-		hcp_store_sector(store, place, run);
-	else
-		place = hcp_store_alloc(store, *run, run);
-	return place;
+	if (!e)
+		at = write_alloc(snap, run, &run);
+	if (at != HCP_STORE_FULL)
+		hcp_store_place(store, at, run, place);
+	return at;
 }
 
 static void write_piece_end(struct bio *bio)
@@ -141,25 +154,23 @@ void hcp_write_done_work(struct work_struct *work)
 static void write_units(struct hcp_request *request, u64 unit, u64 last)
 {
 	struct hcp_snap *snap = request->snap;
-	struct hcp_store *store = snap->origin->store;
-	unsigned int run, contiguous;
 	struct hcp_piece *piece;
+	struct hcp_place place;
 	bool is_new;
-	u64 place;
+	u64 at;
 
-	for (; unit < last; unit += run) {
-		place = write_place(snap, unit, hcp_region_clip(unit, last - unit), &run,
-				    &is_new);
-		if (place == HCP_STORE_FULL) {
+	for (; unit < last; unit += place.run) {
+		at = write_place(snap, unit, hcp_region_clip(unit, last - unit), &place,
+				 &is_new);
+		if (at == HCP_STORE_FULL) {
 			hcp_request_fail(request, BLK_STS_NOSPC);
 			return;
 		}
-		piece = hcp_piece_new(request, &snap->piece_bios, GFP_NOIO, store->bdev,
-				      hcp_unit_sector(unit), hcp_unit_sector(run));
+		piece = hcp_piece_new(request, &snap->piece_bios, GFP_NOIO, place.bdev,
+				      hcp_unit_sector(unit), hcp_unit_sector(place.run));
 		piece->is_new = is_new;
-		piece->store_unit = place;
-		contiguous = run;
-		piece->bio.bi_iter.bi_sector = hcp_store_sector(store, place, &contiguous);
+		piece->store_unit = at;
+		piece->bio.bi_iter.bi_sector = place.sector;
 		piece->bio.bi_end_io = write_piece_end;
 		hcp_io_submit(&piece->bio);
 	}
@@ -193,17 +204,15 @@ static blk_status_t merge_read(struct hcp_snap *snap, u64 unit, sector_t end)
 }
 
 /* Writes the merge page to the store. */
-static blk_status_t merge_write(struct hcp_snap *snap, u64 place)
+static blk_status_t merge_write(struct hcp_snap *snap, const struct hcp_place *place)
 {
-	struct hcp_store *store = snap->origin->store;
 	DECLARE_COMPLETION_ONSTACK(done);
-	unsigned int run = 1;
 	blk_status_t status;
 	struct bio_vec vec;
 	struct bio bio;
 
-	hcp_bio_init(&bio, store->bdev, &vec, 1, REQ_OP_WRITE | REQ_SYNC);
-	bio.bi_iter.bi_sector = hcp_store_sector(store, place, &run);
+	hcp_bio_init(&bio, place->bdev, &vec, 1, REQ_OP_WRITE | REQ_SYNC);
+	bio.bi_iter.bi_sector = place->sector;
 	bio.bi_private = &done;
 	bio.bi_end_io = wait_end;
 	__bio_add_page(&bio, snap->merge_page, HCP_UNIT_SIZE, 0);
@@ -240,10 +249,10 @@ static blk_status_t write_merge(struct hcp_request *request, u64 unit, sector_t 
 {
 	struct hcp_snap *snap = request->snap;
 	sector_t unit_end = min(hcp_unit_sector(unit + 1), snap->nr_sectors);
+	struct hcp_place place;
 	blk_status_t status;
-	unsigned int run;
 	bool is_new;
-	u64 place;
+	u64 at;
 
 	memset(page_address(snap->merge_page), 0, HCP_UNIT_SIZE);
 	status = merge_read(snap, unit, unit_end);
@@ -251,14 +260,14 @@ static blk_status_t write_merge(struct hcp_request *request, u64 unit, sector_t 
 		return status;
 	merge_data(request, unit, sector, end);
 
-	place = write_place(snap, unit, 1, &run, &is_new);
-	if (place == HCP_STORE_FULL)
+	at = write_place(snap, unit, 1, &place, &is_new);
+	if (at == HCP_STORE_FULL)
 		return BLK_STS_NOSPC;
-	status = merge_write(snap, place);
-	if (is_new && !status && write_enter(snap, unit, 1, place))
+	status = merge_write(snap, &place);
+	if (is_new && !status && write_enter(snap, unit, 1, at))
 		status = BLK_STS_RESOURCE;
 	if (is_new && status)
-		hcp_store_free(snap->origin->store, place, 1);
+		hcp_store_free(snap->origin->store, at, 1);
 	return status;
 }
 

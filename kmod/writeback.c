@@ -23,6 +23,9 @@
 /* How long a small copy waits for company. */
 #define HCP_STORE_DELAY		(HZ / 10)
 
+/* How often a full store is tried that may grow. */
+#define HCP_GROW_RETRY		(HZ / 50 ?: 1)
+
 /* Some units of a copy, within a batch. */
 struct hcp_batch_part {
 	struct hcp_copy *copy;
@@ -66,7 +69,7 @@ void hcp_writeback_add(struct hcp_origin *origin, struct hcp_copy *copy)
 	if (list_empty(&origin->ready))
 		origin->ready_since = jiffies;
 	list_add_tail(&copy->ready, &origin->ready);
-	origin->ready_units += copy->count;
+	origin->ready_units += hcp_copy_wanted(copy, 0);
 	now = origin->ready_units >= HCP_COPY_UNITS || READ_ONCE(origin->hurry);
 	spin_unlock(&origin->ready_lock);
 
@@ -115,9 +118,11 @@ static void batch_fill(struct hcp_origin *origin, struct hcp_batch *batch,
 		spin_lock(&origin->ready_lock);
 		copy = list_first_entry(&origin->ready, struct hcp_copy, ready);
 		part->copy = copy;
-		part->offset = copy->assigned;
-		part->count = min(want, copy->count - copy->assigned);
-		copy->assigned += part->count;
+		part->offset = find_next_bit(copy->wanted, copy->count, copy->assigned);
+		part->count = min_t(unsigned int, want,
+				    find_next_zero_bit(copy->wanted, copy->count,
+						       part->offset) - part->offset);
+		copy->assigned = part->offset + part->count;
 		if (copy->assigned == copy->count)
 			list_del_init(&copy->ready);
 		origin->ready_units -= part->count;
@@ -159,7 +164,7 @@ static void drop_ready(struct hcp_origin *origin)
 			return;
 		}
 		list_del_init(&copy->ready);
-		copy->dropped = copy->count - copy->assigned;
+		copy->dropped = hcp_copy_wanted(copy, copy->assigned);
 		origin->ready_units -= copy->dropped;
 		spin_unlock(&origin->ready_lock);
 
@@ -195,7 +200,8 @@ void hcp_writeback_store_work(struct work_struct *work)
 	struct hcp_origin *origin = container_of(to_delayed_work(work),
 						 struct hcp_origin, store_work);
 	struct hcp_batch *batch;
-	unsigned int due, got, run, i;
+	struct hcp_place place;
+	unsigned int due, got, i;
 
 	while ((due = store_due(origin))) {
 		if (hcp_chain_is_idle(origin)) {
@@ -210,6 +216,13 @@ void hcp_writeback_store_work(struct work_struct *work)
 		batch = origin->batch[i];
 		batch->index = i;
 		batch->store_unit = hcp_store_alloc(origin->store, due, &got);
+		if (batch->store_unit == HCP_STORE_FULL &&
+		    hcp_store_may_grow(origin->store)) {
+			clear_bit_unlock(i, &origin->batch_busy);
+			queue_delayed_work(origin->wq, &origin->store_work,
+					   HCP_GROW_RETRY);
+			return;
+		}
 		if (batch->store_unit == HCP_STORE_FULL) {
 			hcp_origin_fail(origin, HCP_STATE_OVERFLOW,
 					"the space for changed blocks is full");
@@ -219,11 +232,10 @@ void hcp_writeback_store_work(struct work_struct *work)
 		}
 		batch->nr_units = got;
 		batch->nr_parts = 0;
-		hcp_bio_init(&batch->bio, origin->store->bdev, batch->vec, HCP_COPY_UNITS,
+		hcp_store_place(origin->store, batch->store_unit, got, &place);
+		hcp_bio_init(&batch->bio, place.bdev, batch->vec, HCP_COPY_UNITS,
 			     REQ_OP_WRITE);
-		run = got;
-		batch->bio.bi_iter.bi_sector = hcp_store_sector(origin->store,
-								batch->store_unit, &run);
+		batch->bio.bi_iter.bi_sector = place.sector;
 		batch_fill(origin, batch, got);
 		batch->bio.bi_end_io = batch_end;
 		hcp_io_submit(&batch->bio);

@@ -228,6 +228,22 @@ static inline int hcp_thaw_bdev(struct block_device *bdev, struct super_block *s
 }
 #endif
 
+/*
+ * For a filesystem of several devices, which has no s_bdev to freeze it by (btrfs).
+ * 880b9577855e ("fs: distinguish between user initiated freeze and kernel initiated
+ * freeze"), 6.6, and its owner later ("fs: add owner of freeze/thaw")
+ */
+#if defined(HCP_HAVE_FREEZE_SUPER_OWNER)
+#define hcp_freeze_super(sb)	freeze_super(sb, FREEZE_HOLDER_KERNEL, NULL)
+#define hcp_thaw_super(sb)	thaw_super(sb, FREEZE_HOLDER_KERNEL, NULL)
+#elif defined(HCP_HAVE_FREEZE_SUPER_HOLDER)
+#define hcp_freeze_super(sb)	freeze_super(sb, FREEZE_HOLDER_KERNEL)
+#define hcp_thaw_super(sb)	thaw_super(sb, FREEZE_HOLDER_KERNEL)
+#else
+#define hcp_freeze_super(sb)	freeze_super(sb)
+#define hcp_thaw_super(sb)	thaw_super(sb)
+#endif
+
 #include "gendisk.h"
 
 #endif /* HCP_COMPAT_H */

@@ -23,6 +23,12 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "hcp_ioc_create": abi.IocCreate,
     "hcp_ioc_remove": abi.IocRemove,
     "hcp_ioc_info": abi.IocInfo,
+    "hcp_ioc_store": abi.IocStore,
+    "hcp_ioc_free": abi.IocFree,
+    "hcp_ioc_grow": abi.IocGrow,
+    "hcp_ioc_end": abi.IocEnd,
+    "hcp_ioc_wait": abi.IocWait,
+    "hcp_ioc_changed": abi.IocChanged,
 }
 NUMBERS: dict[str, int] = {
     "HCP_ABI_VERSION": abi.ABI_VERSION,
@@ -34,9 +40,17 @@ NUMBERS: dict[str, int] = {
     "HCP_MAX_FREEZE": abi.MAX_FREEZE,
     "HCP_MAX_EXTENTS": abi.MAX_EXTENTS,
     "HCP_MAX_SNAPSHOTS": abi.MAX_SNAPSHOTS,
+    "HCP_MAX_SEGMENTS": abi.MAX_SEGMENTS,
+    "HCP_MAX_FREE": abi.MAX_FREE,
     "HCP_CREATE_READ_ONLY": abi.CREATE_READ_ONLY,
+    "HCP_CREATE_FIXED_STORE": abi.CREATE_FIXED_STORE,
     "HCP_INFO_READ_ONLY": abi.INFO_READ_ONLY,
     "HCP_INFO_OPEN": abi.INFO_OPEN,
+    "HCP_INFO_FREE_KNOWN": abi.INFO_FREE_KNOWN,
+    "HCP_INFO_WANTS_SPACE": abi.INFO_WANTS_SPACE,
+    "HCP_INFO_FIXED_STORE": abi.INFO_FIXED_STORE,
+    "HCP_INFO_CHANGED_LOST": abi.INFO_CHANGED_LOST,
+    "HCP_WAIT_KEEPER": abi.WAIT_KEEPER,
     "HCP_STATE_ACTIVE": abi.State.ACTIVE,
     "HCP_STATE_OVERFLOW": abi.State.OVERFLOW,
     "HCP_STATE_FAILED": abi.State.FAILED,
@@ -44,6 +58,12 @@ NUMBERS: dict[str, int] = {
     "HCP_IOC_CREATE": abi.IOC_CREATE,
     "HCP_IOC_REMOVE": abi.IOC_REMOVE,
     "HCP_IOC_NEXT": abi.IOC_NEXT,
+    "HCP_IOC_STORE": abi.IOC_STORE,
+    "HCP_IOC_FREE": abi.IOC_FREE,
+    "HCP_IOC_GROW": abi.IOC_GROW,
+    "HCP_IOC_END": abi.IOC_END,
+    "HCP_IOC_WAIT": abi.IOC_WAIT,
+    "HCP_IOC_CHANGED": abi.IOC_CHANGED,
 }
 
 

@@ -44,7 +44,10 @@ def refused(words: Sequence[str], status: int, *parts: str) -> None:
     [
         ([], "no device"),
         (["--nosuch"], "--nosuch"),
-        (["/dev/a", "/dev/b"], "one device at a time"),
+        (["-m", "/x", "/dev/a", "/dev/b"], "for one device"),
+        (["/dev/a", "/dev/hcp1"], "hcp -r /dev/hcp1"),
+        (["/dev/a", ""], "empty"),
+        ([f"/dev/a{number}" for number in range(17)], "too many"),
         (["-l", "/dev/a"], "do not go together"),
         (["-l", "-r", "hcp1"], "do not go together"),
         (["-l", "-v"], "do not go together"),
@@ -56,9 +59,27 @@ def refused(words: Sequence[str], status: int, *parts: str) -> None:
         (["--json"], "--json goes with"),
         (["--json", "/dev/a"], "--json goes with"),
         (["-m", "/x", "--skip-mount", "/dev/a"], "do not go together"),
-        (["/dev/a", "-c", "/dev/b"], "not there yet"),
-        (["-q", "5%", "/dev/a"], "not there yet"),
-        (["--quota=5", "/dev/a"], "not there yet"),
+        (["/dev/a", "-c"], "expected one argument"),
+        (["/dev/a", "-c", ""], "empty"),
+        (["--force", "/dev/a"], "--force goes with"),
+        (["-l", "-q", "0"], "do not go with --list"),
+        (["-q", "5", "-v"], "do not go with --version"),
+        (["-q", "91", "/dev/a"], "the most is 90%"),
+        (["-q", "-5", "/dev/a"], "-5"),
+        (["--quota=5.5", "/dev/a"], "not a percentage"),
+        (["--quota", "%", "/dev/a"], "not a percentage"),
+        (["--all"], "--all goes with"),
+        (["--all", "/dev/a"], "--all goes with"),
+        (["-r", "hcp1", "--all"], "do not go together"),
+        (["-r", "--all", "-m", "/x"], "do not go with --remove"),
+        (["--since", "hcp1"], "--since goes with"),
+        (["-l", "--until", "hcp1"], "--until goes with"),
+        (["--bitmap", "/dev/a"], "--bitmap goes with"),
+        (["--changed"], "expected one argument"),
+        (["--changed", "/dev/a", "/dev/b"], "do not go together"),
+        (["--changed", "/dev/a", "--json", "--bitmap"], "do not go together"),
+        (["--changed", "/dev/a", "-o"], "do not go with --changed"),
+        (["--chan", "/dev/a", "/dev/b"], "ambiguous"),
         (["--store-size", "big", "/dev/a"], "not a size"),
         (["--store-size", "4K", "/dev/a"], "too small"),
         (["--s", "/dev/a"], "ambiguous"),
@@ -85,6 +106,10 @@ def test_usage(words: list[str], part: str) -> None:
         (["[fe80::1]:/export"], ["network filesystem"]),
         (["-o", "/dev/nosuch"], ["/dev/nosuch"]),
         (["/dev/nosuch", "-o", "-m", "/x/"], ["/dev/nosuch"]),
+        (["/dev/nosuch", "-c", "/x", "-q", "5%", "--force"], ["/dev/nosuch"]),
+        (["/dev/nosuch", "--changed-b", "/x", "--quota=5"], ["/dev/nosuch"]),
+        (["/dev/nosuch", "/dev/nosuch2"], ["/dev/nosuch"]),
+        (["--changed", "/dev/nosuch"], ["/dev/nosuch"]),
         (["--mount-point=/x", "/dev/nosuch"], ["/dev/nosuch"]),
         (["--mou", "/x", "--read", "/dev/nosuch"], ["/dev/nosuch"]),
         (["--", "/dev/nosuch"], ["/dev/nosuch"]),
@@ -101,6 +126,12 @@ def test_remove_without_driver(words: list[str]) -> None:
     refused(words, 1, "there is no hot copy", "not loaded")
 
 
+def test_remove_all_without_driver() -> None:
+    for words in (("-r", "--all"), ("--all", "--remove")):
+        done = hcp(*words)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "No Hot Copy sessions\n", "")
+
+
 def test_list_without_driver() -> None:
     done = hcp("-l")
     assert (done.returncode, done.stdout, done.stderr) == (0, "No Hot Copy sessions\n", "")
@@ -109,7 +140,9 @@ def test_list_without_driver() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("words", [["/dev/sda1"], ["-l"], ["-r", "hcp1"], ["-s", "/dev/sda1"]])
+@pytest.mark.parametrize(
+    "words", [["/dev/sda1"], ["-l"], ["-r", "hcp1"], ["-r", "--all"], ["-s", "/dev/sda1"], ["--changed", "/dev/sda1"]]
+)
 def test_not_root(words: list[str]) -> None:
     code = f"import os, sys; os.setuid(65534); from hotcopy.cli import main; sys.exit(main({words!r}))"
     argv = [
@@ -135,6 +168,12 @@ def test_help() -> None:
         "--remove",
         "--show-hcp-device",
         "--version",
+        "--changed-blocks",
+        "--quota",
+        "--all",
+        "--changed",
+        "--since",
+        "--until",
     ):
         assert option in done.stdout
 
@@ -184,6 +223,11 @@ def test_not_sizes(text: str) -> None:
 def test_errors_are_one_line() -> None:
     assert str(errors.HcpError("a\nb", "c\td")) == "a b; c d"
     assert str(errors.HcpError("a")) == "a"
+
+
+@pytest.mark.parametrize(("text", "percent"), [("5", 5), ("5%", 5), ("0", 0), ("90 %", 90), (" 7 ", 7)])
+def test_percentages(text: str, percent: int) -> None:
+    assert cli.parser().parse_args(["-q", text, "/dev/a"]).quota == percent
 
 
 def test_swap_table() -> None:

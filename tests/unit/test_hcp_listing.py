@@ -27,7 +27,11 @@ COPY = HotCopy(
     device=DevId(252, 1),
     origin=DevId(8, 33),
     store=DevId(8, 33),
-    store_ino=12,
+    floor_percent=5,
+    free_known=True,
+    wants_space=False,
+    fixed_store=False,
+    changed_lost=False,
     sequence=7,
     created_ns=1_372_757_462_000_000_789,
     frozen_ns=19_123_456,
@@ -36,6 +40,8 @@ COPY = HotCopy(
     private_bytes=4096,
     store_bytes=64 << 20,
     store_used_bytes=1 << 20,
+    free_bytes=300 << 10,
+    growths=2,
     in_flight_bytes=0,
     path="/dev/sdc1",
     store_path="/backup",
@@ -71,6 +77,7 @@ def test_record_of_the_reference() -> None:
         " Changed Blocks:        0.25 MiB (262144 bytes)",
     )
     assert lines[7] == " State:                 active"
+    assert lines[-1] == " Free Space Floor:      5 %"
 
 
 def test_every_value_starts_in_column_25() -> None:
@@ -139,6 +146,12 @@ def test_json() -> None:
         "store_device_number": "8:33",
         "store_bytes": 64 << 20,
         "store_used_bytes": 1 << 20,
+        "store_fixed": False,
+        "growths": 2,
+        "floor_percent": 5,
+        "free_known": True,
+        "free_bytes": 300 << 10,
+        "changed_known": True,
     }
     assert json.loads(listing.as_json(())) == {"format": 1, "hot_copies": []}
 

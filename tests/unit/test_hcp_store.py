@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hotcopy import fiemap, mounts, store
+from hotcopy import blocks, fibmap, fiemap, libc, mounts, store
 from hotcopy.devid import DevId
 from hotcopy.errors import HcpError
 from hotcopy.frozen import make_directory
@@ -49,33 +50,68 @@ def root(place: Path) -> Iterator[int]:
     os.close(fd)
 
 
-def test_space_keeps_five_percent_free(root: int) -> None:
-    space = store.Space.of(root)
+def test_space_keeps_the_floor_free(root: int) -> None:
     status = os.statvfs(root)
-    assert space.total == status.f_blocks * status.f_frsize
-    assert 0 <= space.usable <= status.f_bavail * status.f_frsize - space.total // 20 + 1
+    free = status.f_bavail * status.f_frsize
+    for percent in (0, 5, 50):
+        space = store.Space.of(root, percent)
+        assert space.total == status.f_blocks * status.f_frsize
+        assert space.usable <= max(0, free - space.total * percent // 100 - MIB) + 16 * MIB
+        assert not (space.usable and space.at_floor)
+    assert store.Space.of(root, 99).at_floor
 
 
 @pytest.mark.parametrize(
-    ("usable", "origin", "wanted", "size"),
+    ("total", "usable", "origin", "wanted", "size"),
     [
-        (400 * MIB, 1024 * MIB, None, 100 * MIB),
-        (402 * MIB, 1024 * MIB, None, 100 * MIB),
-        (400 * MIB, 50 * MIB, None, 50 * MIB),
-        (5 * MIB, 1024 * MIB, None, 4 * MIB),
-        (1 << 50, 1 << 50, None, 64 << 30),
-        (400 * MIB, 1024 * MIB, 399 * MIB, 399 * MIB),
-        (400 * MIB, 50 * MIB, 1 * MIB, 1 * MIB),
+        (1 << 40, 1 << 39, 1 << 40, None, 64 * MIB),
+        (2048 * MIB, 1024 * MIB, 2048 * MIB, None, 20 * MIB),
+        (120 * MIB, 80 * MIB, 128 * MIB, None, 1 * MIB),
+        (50 * MIB, 20 * MIB, 50 * MIB, None, 1 * MIB),
+        (1 << 40, 20 * MIB, 1 << 40, None, 10 * MIB),
+        (1 << 40, 1 * MIB, 1 << 40, None, 1 * MIB),
+        (1 << 40, 1 << 39, 40 * MIB, None, 40 * MIB),
+        (1 << 40, 400 * MIB, 1024 * MIB, 399 * MIB, 399 * MIB),
+        (1 << 40, 400 * MIB, 50 * MIB, 1 * MIB, 1 * MIB),
     ],
 )
-def test_plan_size(usable: int, origin: int, wanted: int | None, size: int) -> None:
-    assert store.plan_size(store.Space(1 << 50, usable), origin, wanted, "/x") == size
+def test_plan_size(total: int, usable: int, origin: int, wanted: int | None, size: int) -> None:
+    assert store.plan_size(store.Space(total, usable), origin, wanted, "/x", 5) == size
 
 
-@pytest.mark.parametrize(("usable", "wanted"), [(4 * MIB - 1, None), (0, 1 * MIB), (400 * MIB, 401 * MIB)])
+@pytest.mark.parametrize(("usable", "wanted"), [(1 * MIB - 1, None), (0, 1 * MIB), (400 * MIB, 401 * MIB)])
 def test_plan_size_refuses(usable: int, wanted: int | None) -> None:
-    with pytest.raises(HcpError, match="no free space"):
-        store.plan_size(store.Space(1 << 50, usable), 1 << 40, wanted, "/x")
+    with pytest.raises(HcpError, match=r"no free space.*floor of 7 %"):
+        store.plan_size(store.Space(1 << 50, usable), 1 << 40, wanted, "/x", 7)
+
+
+def test_growth_is_geometric() -> None:
+    space = store.Space(1 << 50, 1 << 50)
+    allocated, steps = store.LARGEST_FIRST, 1
+    while allocated < 8 << 40:
+        allocated += store.next_size(space, allocated, False)
+        steps += 1
+    assert steps <= 64
+    assert store.next_size(space, 1 * MIB, False) == 16 * MIB
+    assert store.next_size(space, 100 * MIB + 4096, False) == 100 * MIB
+    assert store.next_size(space, 1 * MIB, True) == 8 * MIB
+    assert store.next_size(space, 100 * MIB, True) == 25 * MIB
+    assert store.next_size(space, 5 << 30, False) == 4 << 30
+
+
+def test_growth_halves_what_is_left() -> None:
+    usable, steps = 1000 * MIB, 0
+    allocated = 16 * MIB
+    while True:
+        size = store.next_size(store.Space(1 << 40, usable), allocated, False)
+        if not size:
+            break
+        assert size <= usable // 2
+        usable -= size
+        allocated += size
+        steps += 1
+    assert usable < 2 * MIB
+    assert steps < 20
 
 
 def test_make_and_clean(place: Path, root: int) -> None:
@@ -146,6 +182,37 @@ def test_merge() -> None:
     backwards = [fiemap.Extent(0, 8192, 4096), fiemap.Extent(4096, 4096, 4096)]
     assert fiemap.merge(backwards) == tuple(backwards)
     assert fiemap.merge([]) == ()
+
+
+def test_a_file_of_zeros(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_fd: int, _size: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, "no")
+
+    monkeypatch.setattr(libc, "fallocate_keep_size", refuse)
+    fd = os.open(place / "zeros", os.O_RDWR | os.O_CREAT)
+    try:
+        assert blocks.allocate(fd, 3 * MIB + 4096, "ext3")
+        assert os.fstat(fd).st_size == 3 * MIB + 4096
+        by_extent = blocks.extents_of(fd, 3 * MIB + 4096)
+        assert fibmap.extents_of(fd) == by_extent
+        with pytest.raises(HcpError, match="did not allocate"):
+            blocks.extents_of(fd, 4 * MIB)
+    finally:
+        os.close(fd)
+
+
+def test_extension_and_clean(place: Path, root: int) -> None:
+    with store.extending(root, str(place)) as extension:
+        made = extension.make(2 * MIB, "ext4", True)
+        with pytest.raises(BlockingIOError):  # in the making: no leftover
+            store.clean(root, set())
+        useless = extension.make(1 * MIB, "ext4", False)
+        extension.drop(useless)
+    assert [file.name for file in (place / store.DIRECTORY).iterdir()] == [made.name]
+    assert (place / store.DIRECTORY / made.name).stat().st_size == 0
+    assert made.size >= 2 * MIB
+    made.close()
+    assert store.clean(root, set()) == 1
 
 
 def test_failure_leaves_nothing(place: Path, root: int) -> None:

@@ -16,7 +16,7 @@ from tests.benchmark.guest.report import report, say
 from tests.benchmark.guest.stages import load_module, mounted
 from tests.benchmark.plan import MIB, Plan
 from tests.driver.guest.hcp import hcp
-from tests.driver.guest.hotcopies import info, take
+from tests.driver.guest.hotcopies import info, take_as_users_do
 
 COMMANDS = 3
 FILE = 32 * MIB
@@ -49,7 +49,7 @@ def frozen_times(count: int) -> list[float]:
     """Seconds, for hot copies taken one after the other, each the only one."""
     times = []
     for _ in range(count):
-        node = take(place.FREEZE_DISK, "--skip-mount", *STORE)
+        node = take_as_users_do(place.FREEZE_DISK, "--skip-mount", *STORE)
         times.append(info(node).frozen_ns / 1e9)
         hcp("-r", node)
     return times

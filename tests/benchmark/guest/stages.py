@@ -12,7 +12,7 @@ from tests.benchmark.guest import place
 from tests.benchmark.plan import SetUp, Sizes
 from tests.driver.guest.commands import run
 from tests.driver.guest.hcp import hcp
-from tests.driver.guest.hotcopies import copies, take
+from tests.driver.guest.hotcopies import copies, take_as_users_do
 
 MODULE = "hcpdriver"
 
@@ -49,7 +49,7 @@ def hot_copies(count: int, sizes: Sizes) -> Iterator[str]:
     nodes: list[str] = []
     try:
         for _ in range(count):
-            nodes.append(take(place.PLAIN, "--skip-mount", *(() if nodes else store)))
+            nodes.append(take_as_users_do(place.PLAIN, "--skip-mount", *(() if nodes else store)))
         yield nodes[0]
         ended = [(copy.node, copy.state, copy.reason) for copy in copies() if copy.state != "active"]
         assert not ended, f"a hot copy ended during the measurement: {ended}"

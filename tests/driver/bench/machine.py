@@ -17,7 +17,7 @@ COMMAND_LINE = (
 
 @dataclass(frozen=True)
 class Disk:
-    """A disk, found in the guest as /dev/disk/by-id/virtio-NAME; with a path it outlives a boot."""
+    """A disk, found in the guest as /dev/disk/by-id/virtio-NAME (or by its serial, NAME); with a path it outlives a boot."""
 
     name: str
     size: str = "2G"
@@ -26,6 +26,7 @@ class Disk:
     bps: int = 0
     block: int = 512  # logical block size
     read_only: bool = False
+    device: str = "virtio-blk-pci"  # or nvme: how the guest sees it
 
     def arguments(self, image: Path, *, shared: bool = False) -> Iterator[str]:
         """What QEMU is told; a shared image takes writes into a file of its own."""
@@ -45,8 +46,10 @@ class Disk:
         if self.bps:
             drive["throttling.bps-total"] = str(self.bps)
         yield from ("-drive", ",".join(f"{key}={value}" for key, value in drive.items()))
-        # Without event_idx a notification that was lost is made up for by the next one: see below.
-        device = f"virtio-blk-pci,event_idx=off,drive={self.name},serial={self.name}"
+        device = f"{self.device},drive={self.name},serial={self.name}"
+        if self.device.startswith("virtio"):
+            # Without event_idx a notification that was lost is made up for by the next one: see below.
+            device += ",event_idx=off"
         if self.block != 512:
             device += f",logical_block_size={self.block},physical_block_size={self.block}"
         yield from ("-device", device)
@@ -56,7 +59,13 @@ class Disk:
 class Machine:
     """Everything about a guest that a test may choose."""
 
-    disks: tuple[Disk, ...] = (Disk("data0"), Disk("data1"))
+    # The last two are for tests that pull a disk out.
+    disks: tuple[Disk, ...] = (
+        Disk("data0"),
+        Disk("data1"),
+        Disk("spare", size="128M"),
+        Disk("nvme", size="128M", device="nvme"),
+    )
     memory: str = "1024M"
     cpus: int = 1
     append: str = ""  # further words for the kernel's command line

@@ -11,11 +11,11 @@ from tests.driver.bench.kernels import Kernel
 from tests.driver.bench.progress import step
 from tests.driver.bench.run import run
 
-RECIPE = "1"
+RECIPE = "2"
 PACKAGES = (
     "python3", "python3-pytest", "udev", "kmod", "procps", "util-linux", "mount", "fdisk",
     "e2fsprogs", "xfsprogs", "btrfs-progs", "dosfstools", "lvm2", "dmsetup", "mdadm", "fio",
-    "strace",
+    "strace", "cryptsetup-bin", "thin-provisioning-tools",
 )  # fmt: skip
 
 

@@ -23,12 +23,17 @@ def attempt(*words: str) -> tuple[int, str]:
     return done.status, done.out + done.err
 
 
-def take(origin: str, *words: str) -> str:
-    """A new hot copy of a device: its node. Not mounted unless the words ask for it."""
-    text = hcp(*(words or ("--skip-mount",)), origin)
+def take_as_users_do(origin: str, *words: str) -> str:
+    """A new hot copy of a device, of what was not free on it: its node."""
+    text = hcp(*words, origin)
     match = CREATED.search(text)
     assert match, text
     return match[1]
+
+
+def take(origin: str, *words: str) -> str:
+    """A new hot copy of all of a device, byte for byte: its node. Not mounted unless the words ask for it."""
+    return take_as_users_do(origin, "--all-blocks", *(words or ("--skip-mount",)))
 
 
 def take_bare(origin: str, *words: str) -> str:

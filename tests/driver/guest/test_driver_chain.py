@@ -53,7 +53,7 @@ def test_three_hot_copies_removed_in_every_order() -> None:
         change = Changes(fs.path / "a", 1)
         change.populate()
         for order in permutations(range(3)):
-            keeper = take_bare(node, "--store-size", "34M")
+            keeper = take_bare(node, "--store-size", "32M")
             store = fs.store_ranges()
             taken: dict[str, Truth] = {}
             start = 0

@@ -58,6 +58,12 @@ ARGUMENTS: dict[int, type[ctypes.Structure]] = {
     abi.IOC_CREATE: abi.IocCreate,
     abi.IOC_REMOVE: abi.IocRemove,
     abi.IOC_NEXT: abi.IocInfo,
+    abi.IOC_STORE: abi.IocStore,
+    abi.IOC_FREE: abi.IocFree,
+    abi.IOC_GROW: abi.IocGrow,
+    abi.IOC_END: abi.IocEnd,
+    abi.IOC_WAIT: abi.IocWait,
+    abi.IOC_CHANGED: abi.IocChanged,
 }
 
 
@@ -84,13 +90,18 @@ def test_the_head_of_every_argument_is_checked() -> None:
             assert caught.value.errno == errno.EFAULT
         version_argument = abi.IocVersion(size=3)
         assert failure(fd, abi.IOC_VERSION, version_argument) == errno.EINVAL
-        assert failure(fd, abi.IOC_REMOVE, headed(abi.IOC_REMOVE)) == errno.ENXIO
-        assert failure(fd, abi.IOC_NEXT, headed(abi.IOC_NEXT)) == errno.ENXIO
+        for request in (abi.IOC_REMOVE, abi.IOC_NEXT, abi.IOC_STORE, abi.IOC_FREE, abi.IOC_GROW, abi.IOC_CHANGED):
+            assert failure(fd, request, headed(request)) == errno.ENXIO
+        assert failure(fd, abi.IOC_END, headed(abi.IOC_END)) == errno.EINVAL  # no state
         assert failure(fd, abi.IOC_CREATE, headed(abi.IOC_CREATE)) == errno.EINVAL  # no origin
         assert failure(fd, abi.IOC_CREATE + 40, headed(abi.IOC_CREATE)) == errno.ENOTTY
-        reserved = headed(abi.IOC_REMOVE)
-        reserved.reserved = 1
-        assert failure(fd, abi.IOC_REMOVE, reserved) == errno.EINVAL
+        for request in (abi.IOC_REMOVE, abi.IOC_GROW):
+            reserved = headed(request)
+            reserved.reserved = 1
+            assert failure(fd, request, reserved) == errno.EINVAL
+        flags = headed(abi.IOC_WAIT)
+        flags.flags = 1 << 5
+        assert failure(fd, abi.IOC_WAIT, flags) == errno.EINVAL
 
 
 @pytest.mark.quick
@@ -176,8 +187,8 @@ def test_a_bad_create_leaves_nothing() -> None:
             "origin minor": (lambda a: setattr(a.origin[0], "minor", 7), errno.EINVAL),
             "no store": (lambda a: setattr(a.origin[0], "segment", 0), errno.ENODATA),
             "store address": (lambda a: setattr(a.origin[0], "segment", 64), errno.EFAULT),
-            "store fd": (lambda a: setattr(a.segment, "file_fd", closed), errno.EINVAL),
-            "store device fd": (lambda a: setattr(a.segment, "bdev_fd", closed), errno.ENOTBLK),
+            "store fd": (lambda a: setattr(a.segment, "file_fd", closed), errno.EBADF),
+            "store device fd": (lambda a: setattr(a.segment, "bdev_fd", closed), errno.EBADF),
             "store size": (lambda a: setattr(a.segment, "size", 1), errno.EINVAL),
             "no extents": (lambda a: setattr(a.segment, "nr_extents", 0), errno.EINVAL),
             "too many extents": (lambda a: setattr(a.segment, "nr_extents", abi.MAX_EXTENTS + 1), errno.EINVAL),

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import re
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from tests.driver.guest.direct import Direct
 from tests.driver.guest.disks import MIB, ROOMY, SIZE, filesystem, partitions
 from tests.driver.guest.hcp import impatient
 from tests.driver.guest.hotcopies import attempt, copies, hot_copy, info, remove, take_bare
+from tests.driver.guest.memory import quiet_memory
 from tests.driver.guest.records import Writer
 from tests.driver.guest.scene import changing, taken_with_truth
 
@@ -97,16 +97,6 @@ def test_memory_is_as_it_was() -> None:
         assert not re.search("hcp", Path("/proc/slabinfo").read_text(encoding="ascii"))
         left = [line for line in run("ps", "-eo", "args").splitlines() if re.match(r"\[(kworker/R-)?hcp", line)]
         assert not left, left
-
-
-def quiet_memory() -> dict[str, int]:
-    """/proc/meminfo in KiB, without what can be dropped, and as if no process had memory of its own."""
-    os.sync()
-    Path("/proc/sys/vm/drop_caches").write_text("3", encoding="ascii")
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    found = {line.split(":")[0]: int(line.split()[1]) for line in lines}
-    found["MemAvailable"] += found["AnonPages"]
-    return found
 
 
 def lost(before: dict[str, int]) -> dict[str, int]:

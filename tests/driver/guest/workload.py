@@ -58,10 +58,14 @@ def range_ioctl(node: str, request: int, offset: int, length: int) -> None:
 
 
 class Changes:
-    """Random changes below one directory, the same for the same seed; with fstrim where the device knows it."""
+    """Random changes below one directory, the same for the same seed; with fstrim where the device knows it.
 
-    def __init__(self, directory: Path, seed: int, *, trims: bool = True) -> None:
+    ``block`` is what direct writes are whole numbers of.
+    """
+
+    def __init__(self, directory: Path, seed: int, *, trims: bool = True, block: int = 512) -> None:
         self.directory = directory
+        self.block = block
         self.source = random.Random(seed)
         self.pool = noise(self.source, 2 * MIB)
         self.made = 0
@@ -125,7 +129,7 @@ class Changes:
     def overwrite_direct(self) -> None:
         """Past the page cache, at any sector."""
         path = self.pick()
-        offset, length = self.span(path, 512)
+        offset, length = self.span(path, self.block)
         with Direct(str(path), os.O_RDWR) as file:
             file.write(offset, self.data(length))
 

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Becoming a process of its own that outlives the command, holds nothing of it, and is the last to run out of memory."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import signal
+
+from hotcopy import libc
+
+_IGNORED = (signal.SIGHUP, signal.SIGPIPE)
+_DEFAULT = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2)
+_PRIORITY = -10  # a full store waits for this process
+
+
+def close_descriptors(keep: int = 0) -> None:
+    """Closes everything but ``keep`` and 0, 1 and 2, which become /dev/null."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    for fd in [int(text) for text in os.listdir("/proc/self/fd")]:
+        if fd > 2 and fd != keep:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+
+def _write(path: str, text: str) -> None:
+    with contextlib.suppress(OSError):
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, text.encode())
+        finally:
+            os.close(fd)
+
+
+def _leave_cgroup() -> None:
+    """Into the root of every hierarchy: the caller's service or session may be ended, or be short of memory or CPU."""
+    for path in ("/sys/fs/cgroup/cgroup.procs", *glob.glob("/sys/fs/cgroup/*/cgroup.procs")):
+        # Directories of the second kind are hierarchies in version 1, and plain groups in version 2.
+        top = os.path.dirname(path) == "/sys/fs/cgroup"
+        if top or not os.path.exists("/sys/fs/cgroup/cgroup.procs"):
+            _write(path, str(os.getpid()))
+
+
+def _leave_mount_namespace() -> None:
+    """Into that of the first process: a private one would keep everything mounted that it shows."""
+    with contextlib.suppress(OSError):
+        if os.stat("/proc/1/ns/mnt").st_ino == os.stat("/proc/self/ns/mnt").st_ino:
+            return
+        fd = os.open("/proc/1/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            libc.enter_namespace(fd, libc.CLONE_NEWNS)
+        finally:
+            os.close(fd)
+
+
+def detach(name: bytes, keep: int = 0) -> None:
+    """To be called in a child of the command: another child of it goes on, this one ends; ``keep`` stays open. OSError."""
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    close_descriptors(keep)
+    for number in _DEFAULT:
+        signal.signal(number, signal.SIG_DFL)
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.umask(0o077)
+    _leave_cgroup()
+    _leave_mount_namespace()
+    os.chdir("/")
+    libc.set_name(name)
+
+
+def harden() -> None:
+    """Spares this process by the OOM killer, keeps it in memory, and its allocations from waiting for writes."""
+    _write("/proc/self/oom_score_adj", "-1000")
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
+    with contextlib.suppress(OSError):
+        libc.lock_memory()
+    with contextlib.suppress(OSError):  # since 5.6
+        libc.prctl(libc.PR_SET_IO_FLUSHER, 1)

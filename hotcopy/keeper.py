@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The keeper: one process for all hot copies, which lets their stores grow and ends them at their floor (design, 3.6).
+
+hcp starts it and it ends with the last hot copy; there is no state that a new one would miss. While it has nothing
+to do it holds /dev/hcp and its workers, and nothing else: no mount, no file of any filesystem.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from hotcopy import abi, daemon, grow, mounts
+from hotcopy.devid import DevId
+from hotcopy.driver import Driver, HotCopy
+from hotcopy.errors import DriverError, HcpError
+from hotcopy.grow import Outcome
+from hotcopy.mounts import Mount
+from hotcopy.output import complain
+from hotcopy.store import Space
+from hotcopy.worker import Worker
+
+_NAME = b"hcp-keeper"
+_START_PATIENCE = 10.0  # seconds: a loaded machine takes its time, and without a keeper a store does not grow
+_PERIOD = 1.0  # seconds between looks at the free space
+_BUSY_PERIOD = 0.02  # seconds, while a store is growing
+_MOST_IDLE = 2  # workers
+_SOON = 2.0  # seconds that this takes unless the filesystem is frozen
+_PAUSE = 0.5  # seconds until the next attempt after one that did not succeed, twice that after the next, ...
+_LONGEST_PAUSE = {Outcome.GROWN: 0.0, Outcome.NO_ROOM: 1.0, Outcome.UNUSABLE: 60.0, Outcome.FAILED: 5.0}
+
+_held: list[int] = []
+
+Origins = dict[DevId, list[HotCopy]]
+
+
+def by_origin(copies: Iterable[HotCopy]) -> Origins:
+    """The hot copies that are alive, by their origins."""
+    found: Origins = {}
+    for copy in copies:
+        if copy.state == "active":
+            found.setdefault(copy.origin, []).append(copy)
+    return found
+
+
+def wants_space(copies: Sequence[HotCopy]) -> bool:
+    """Whether the store that these hot copies share should grow."""
+    return any(copy.wants_space for copy in copies) and not any(copy.fixed_store for copy in copies)
+
+
+def floor_of(copies: Iterable[HotCopy]) -> int:
+    """The highest of the floors that were asked for, in percent."""
+    return max(copy.floor_percent for copy in copies)
+
+
+class _MountTable:
+    """The mounts, read again when they have changed: there can be thousands."""
+
+    def __init__(self) -> None:
+        self._text = b""
+        self._mounts: tuple[Mount, ...] = ()
+
+    def whole(self, dev: DevId) -> Mount | None:
+        """Where the root of the filesystem on ``dev`` can be written to."""
+        with contextlib.suppress(OSError, ValueError), open("/proc/self/mountinfo", "rb") as file:
+            text = file.read()
+            if text != self._text:
+                self._mounts = mounts.parse(os.fsdecode(text))
+                self._text = text
+        return mounts.whole_and_writable(mounts.of_device(self._mounts, dev))
+
+
+@dataclass
+class _Growth:
+    """What is known of the growth of one store; ``worker`` is at it."""
+
+    worker: Worker | None = None
+    started: float = 0.0
+    not_before: float = 0.0
+    failures: int = 0
+
+    def note(self, outcome: Outcome) -> None:
+        """When the next attempt may be. The free blocks of a new hot copy become known in a moment, or never."""
+        self.failures = 0 if outcome is Outcome.GROWN else self.failures + 1
+        pause = min(_PAUSE * 2 ** min(self.failures - 1, 10), _LONGEST_PAUSE[outcome])
+        self.not_before = time.monotonic() + pause
+
+
+@dataclass
+class Keeper:
+    """What the keeper remembers between two looks."""
+
+    driver: Driver
+    table: _MountTable = field(default_factory=_MountTable)
+    growths: dict[DevId, _Growth] = field(default_factory=dict)
+    idle: list[Worker] = field(default_factory=list)
+    looked: float = 0.0
+
+    def step(self) -> None:
+        """Looks at every hot copy once, and does what there is to do. DriverError."""
+        origins = by_origin(self.driver.hot_copies())
+        for growth in self.growths.values():
+            self._reap(growth)
+        self.growths = {origin: growth for origin, growth in self.growths.items() if growth.worker or origin in origins}
+        for origin, copies in origins.items():
+            if wants_space(copies):
+                with contextlib.suppress(OSError):  # no memory for a process now
+                    self._grow(origin, copies)
+        if time.monotonic() >= self.looked + _PERIOD:
+            self.looked = time.monotonic()
+            self._mind_floors(origins)
+        if not self.idle and self.period == _PERIOD:
+            with contextlib.suppress(OSError):
+                self.idle.append(Worker())  # ahead of need, not when it is in the way
+
+    @property
+    def period(self) -> float:
+        """How long to wait for the driver: a child of ours may end before."""
+        soon = time.monotonic() - _SOON
+        growing = any(growth.worker and growth.started > soon for growth in self.growths.values())
+        return _BUSY_PERIOD if growing else _PERIOD
+
+    def _reap(self, growth: _Growth) -> None:
+        outcome = growth.worker.outcome() if growth.worker else None
+        if growth.worker is None or outcome is None:
+            return
+        growth.note(outcome)
+        if growth.worker.is_alive and len(self.idle) < _MOST_IDLE:
+            self.idle.append(growth.worker)
+        else:
+            growth.worker.close()
+        growth.worker = None
+
+    def _grow(self, origin: DevId, copies: list[HotCopy]) -> None:
+        growth = self.growths.setdefault(origin, _Growth())
+        if growth.worker or time.monotonic() < growth.not_before:
+            return
+        mount = self.table.whole(copies[0].store)
+        if mount is None:
+            return
+        worker = self.idle.pop() if self.idle else Worker()
+        growth.started = time.monotonic()
+        growth.worker = worker
+        worker.give(grow.need_of(copies, mount))
+
+    def close(self) -> None:
+        """Lets the workers end."""
+        for worker in [*self.idle, *(growth.worker for growth in self.growths.values() if growth.worker)]:
+            worker.close()
+
+    def _mind_floors(self, origins: Origins) -> None:
+        for copies in origins.values():
+            mount = self.table.whole(copies[0].store)
+            if mount is None:
+                continue
+            percent = floor_of(copies)
+            try:
+                at_floor = Space.of(mount.mount_point, percent).at_floor
+            except OSError:
+                continue
+            if at_floor:
+                reason = f"the free space of {mount.mount_point} is at its floor of {percent} % (hcp -q)"
+                with contextlib.suppress(DriverError):  # it went meanwhile
+                    self.driver.end(copies[0].minor, abi.State.OVERFLOW, reason)
+
+
+def _is_open(starter: int) -> bool:
+    """Whether the process at the other end of the pipe, which never writes, is still there."""
+    return not select.select([starter], [], [], 0)[0]
+
+
+def _serve(driver: Driver, starter: int, served: bool) -> bool:
+    """Until there is no hot copy left. False when there is another keeper, or the driver does not want one.
+
+    The first hot copy may come as long as the hcp that started us runs.
+    """
+    keeper = Keeper(driver)
+    seen = 0
+    try:
+        while True:
+            try:
+                # The first call returns at once, and is what whoever started us is waiting for.
+                waited = driver.wait(seen, keeper.period, keeper=True)
+                seen = waited.seen
+                served = served or waited.hot_copies > 0
+                if not waited.hot_copies and (served or not _is_open(starter)):
+                    return True
+                keeper.step()
+            except DriverError as error:
+                if error.errno not in (errno.EINTR, errno.ENOMEM):
+                    return False
+    finally:
+        keeper.close()
+
+
+def run(starter: int) -> None:
+    """What the keeper does, from its registration to its end. ``starter``: a pipe that ends with the hcp that started it."""
+    served = False
+    with Driver() as asking:
+        daemon.harden()
+        while True:
+            with Driver() as driver:
+                if not _serve(driver, starter, served):
+                    return
+            # Whoever asked while we were registered has relied on us: a hot copy may have come since.
+            waited = asking.wait(0, 0)
+            if not waited.hot_copies or waited.keepers:
+                return
+            served = True
+
+
+def _start() -> None:
+    reader, writer = os.pipe2(os.O_CLOEXEC)  # our end is closed when we end, no sooner
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            daemon.detach(_NAME, keep=reader)
+            run(reader)
+        os._exit(0)
+    os.close(reader)
+    _held.append(writer)
+    with contextlib.suppress(ChildProcessError):  # our parent has us ignore SIGCHLD
+        os.waitpid(child, 0)
+
+
+def await_end(driver: Driver) -> None:
+    """After the removal of the last hot copy: until the keeper has gone (a moment), so that the driver can be unloaded."""
+    deadline = time.monotonic() + _START_PATIENCE
+    with contextlib.suppress(HcpError):
+        while driver.wait(0, 0).keepers and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+
+def ensure(driver: Driver) -> None:
+    """Starts a keeper unless there is one, and returns when it is there.
+
+    Call it before the hot copy is made, so that its store can grow from the first moment on, and again when it exists: in
+    between a keeper may have ended with other hot copies.
+    A failure is a warning, since the hot copy works until its store is full. Must be called in a process with one thread.
+    """
+    try:
+        if driver.wait(0, 0).keepers:
+            return
+        _start()
+        deadline = time.monotonic() + _START_PATIENCE
+        while not driver.wait(0, 0).keepers:
+            if time.monotonic() > deadline:
+                complain("hcp: warning: the keeper did not start, so the space for changed blocks does not grow")
+                return
+            time.sleep(0.005)
+    except (OSError, HcpError) as error:
+        complain(
+            f"hcp: warning: the keeper could not be started, so the space for changed blocks does not grow: {error}"
+        )

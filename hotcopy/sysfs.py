@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How block devices are built on each other, as /sys tells: partitions, device mapper, RAID, loop devices."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from hotcopy.devid import DevId
+
+
+@dataclass(frozen=True)
+class Sysfs:
+    """/sys; another root is for tests. What cannot be read is not there: devices come and go."""
+
+    root: str = "/sys"
+
+    def _top(self, dev: DevId) -> str:
+        return os.path.realpath(f"{self.root}/dev/block/{dev}")
+
+    @staticmethod
+    def _read(path: str) -> str:
+        try:
+            with open(path, encoding="utf-8", errors="surrogateescape") as file:
+                return file.read().rstrip("\n")
+        except OSError:
+            return ""
+
+    @staticmethod
+    def _names(directory: str) -> list[str]:
+        try:
+            return sorted(os.listdir(directory))
+        except OSError:
+            return []
+
+    def _dev(self, directory: str) -> DevId | None:
+        major, _, minor = self._read(f"{directory}/dev").partition(":")
+        return DevId(int(major), int(minor)) if major.isdigit() and minor.isdigit() else None
+
+    def _devs(self, directories: Iterable[str]) -> tuple[DevId, ...]:
+        return tuple(dev for dev in (self._dev(directory) for directory in directories) if dev is not None)
+
+    def name(self, dev: DevId) -> str:
+        """The kernel's name: ``sda1``, ``dm-0``; "" when there is no such device."""
+        top = self._top(dev)
+        return os.path.basename(top) if os.path.isdir(top) else ""
+
+    def dm_name(self, dev: DevId) -> str:
+        """``vg-root``; "" when it is not a device-mapper device."""
+        return self._read(f"{self._top(dev)}/dm/name")
+
+    def is_multipath(self, dev: DevId) -> bool:
+        """Whether this is the device-mapper device of a disk that is reached by several paths."""
+        return self._read(f"{self._top(dev)}/dm/uuid").startswith("mpath-")
+
+    def by_name(self, name: str) -> DevId | None:
+        """The device the kernel calls ``name``."""
+        return self._dev(f"{self.root}/class/block/{name}")
+
+    def disk(self, dev: DevId) -> DevId:
+        """The whole disk that a partition is on; the device itself when it is none."""
+        top = self._top(dev)
+        if not os.path.exists(f"{top}/partition"):
+            return dev
+        return self._dev(os.path.dirname(top)) or dev
+
+    def partitions(self, dev: DevId) -> tuple[DevId, ...]:
+        """The partitions of a disk."""
+        top = self._top(dev)
+        return self._devs(f"{top}/{name}" for name in self._names(top) if os.path.exists(f"{top}/{name}/partition"))
+
+    def holders(self, dev: DevId) -> tuple[DevId, ...]:
+        """The devices built on this one (LVM, RAID, encryption)."""
+        top = f"{self._top(dev)}/holders"
+        return self._devs(f"{top}/{name}" for name in self._names(top))
+
+    def slaves(self, dev: DevId) -> tuple[DevId, ...]:
+        """The devices this one is built on."""
+        top = f"{self._top(dev)}/slaves"
+        return self._devs(f"{top}/{name}" for name in self._names(top))
+
+    def loops(self) -> Mapping[DevId, str]:
+        """Every loop device in use, and the file it shows."""
+        found: dict[DevId, str] = {}
+        top = f"{self.root}/block"
+        for name in self._names(top):
+            backing = self._read(f"{top}/{name}/loop/backing_file") if name.startswith("loop") else ""
+            dev = self._dev(f"{top}/{name}") if backing else None
+            if dev is not None:
+                found[dev] = backing
+        return found
+
+    def backing_file(self, dev: DevId) -> str:
+        """The file a loop device shows; "" for any other device."""
+        return self._read(f"{self._top(dev)}/loop/backing_file")
+
+    def is_zoned(self, dev: DevId) -> bool:
+        """Whether the disk wants to be written in zones."""
+        return self._read(f"{self._top(self.disk(dev))}/queue/zoned") not in ("", "none")
+
+    def is_read_only(self, dev: DevId) -> bool:
+        """Whether the device refuses writes."""
+        return self._read(f"{self._top(dev)}/ro") == "1"
+
+
+def node(name: str) -> str:
+    """The node of a device by the kernel's name, in which ``!`` stands for a slash."""
+    return "/dev/" + name.replace("!", "/")

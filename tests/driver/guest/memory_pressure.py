@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The part of tests/driver/test_memory_pressure.py in the guest: more writes than memory, and hot copies all along."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import subprocess
+from collections.abc import Iterator
+
+from tests.driver.guest.background import background
+from tests.driver.guest.disks import MIB, Filesystem, filesystem, partitions
+from tests.driver.guest.hotcopies import copies, info, remove, take_bare
+from tests.driver.guest.memory import quiet_memory
+from tests.driver.guest.truth import Truth
+from tests.driver.guest.workload import Changes
+
+ORIGIN = 416 * MIB
+STORE = ("--store-size", "192M")
+LEFT = 96 * MIB  # of the memory, for the page cache and everything else
+ROUNDS = 2
+
+
+@contextlib.contextmanager
+def hog() -> Iterator[None]:
+    """Most of the memory belongs to somebody who uses it."""
+    size = quiet_memory()["MemAvailable"] * 1024 - LEFT
+    memory = mmap.mmap(-1, size)
+    for offset in range(0, size, mmap.PAGESIZE):
+        memory[offset] = 1
+    yield
+    memory.close()
+
+
+@contextlib.contextmanager
+def writing(fs: Filesystem) -> Iterator[None]:
+    """Cached writes of three processes, as fast as they can."""
+    job = (
+        *("fio", "--name=load", f"--directory={fs.path}", "--rw=randwrite", "--bs=64k", "--size=20m"),
+        *("--numjobs=3", "--time_based", "--runtime=600", "--fallocate=none", "--ioengine=psync", "--end_fsync=0"),
+    )
+    with subprocess.Popen(job, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        yield
+        assert process.poll() is None, "fio ended early"
+        process.terminate()
+
+
+def main() -> None:
+    """Hot copies come and go; the last one is compared."""
+    with partitions(ORIGIN) as (node,), filesystem("xfs", node) as fs:
+        change = Changes(fs.path / "a", 1)
+        change.populate()
+        with hog(), writing(fs), background(change) as (worker,):
+            for _ in range(ROUNDS):
+                taken = [take_bare(node, *STORE), take_bare(node)]
+                worker.wait_rounds(2)
+                for copy in taken:
+                    assert info(copy).state == "active", info(copy)
+                    remove(copy)
+        with hog():
+            keeper = take_bare(node, *STORE)
+            with fs.frozen():
+                truth = Truth.of(node)
+                copy = take_bare(node)
+            with writing(fs), background(change) as (worker,):
+                worker.wait_rounds(4)
+            assert info(copy).state == "active", info(copy)
+            truth.check(copy, fs.store_ranges())
+            remove(keeper)
+            remove(copy)
+        assert copies() == ()
+
+
+if __name__ == "__main__":
+    main()
