@@ -208,18 +208,18 @@ static long control_locked(unsigned int cmd, void *arg)
 static long control_lock_and_do(unsigned int cmd, void *arg)
 {
 	bool change = cmd == HCP_IOC_CREATE || cmd == HCP_IOC_REMOVE;
-	unsigned int nofs;
+	unsigned int noio;
 	long err;
 
 	if (change && mutex_lock_killable(&change_lock))
 		return -EINTR;
 	err = mutex_lock_killable(&hcp_control_lock);
 	if (!err) {
-		/* Creation may wait for the lock with filesystems frozen. */
-		nofs = change ? 0 : memalloc_nofs_save();
+		/* Creation may wait for the lock with filesystems frozen, writes held. */
+		noio = change ? 0 : memalloc_noio_save();
 		err = control_locked(cmd, arg);
 		if (!change)
-			memalloc_nofs_restore(nofs);
+			memalloc_noio_restore(noio);
 		mutex_unlock(&hcp_control_lock);
 	}
 	if (change)

@@ -43,16 +43,27 @@ static void cow_enqueue(struct hcp_origin *origin, struct bio *bio)
 	mod_delayed_work(origin->wq, &origin->cow_work, 0);
 }
 
+/* Whether a write may go on to the device; what is in @from's queue was judged there. */
+static bool cow_may_go(struct hcp_origin *origin, sector_t first, sector_t end,
+		       const struct hcp_origin *from)
+{
+	if (READ_ONCE(origin->held))
+		return false;
+	if (origin == from || hcp_chain_is_idle(origin))
+		return true;
+	return (from || end - first <= HCP_INLINE_SECTORS) &&
+	       hcp_chain_may_pass(origin, first, end);
+}
+
 /*
  * Takes @bio, which touches the sectors [first, end) of the origin, if it has to wait.
- * Called under RCU, by whoever submits: nothing here may sleep.
+ * Called under RCU, by whoever submits, or by the worker of @from: nothing here may
+ * sleep.
  */
 bool hcp_cow_steal(struct hcp_origin *origin, struct bio *bio, sector_t first,
-		   sector_t end)
+		   sector_t end, const struct hcp_origin *from)
 {
-	if (hcp_chain_is_idle(origin))
-		return false;
-	if (end - first <= HCP_INLINE_SECTORS && hcp_chain_may_pass(origin, first, end))
+	if (cow_may_go(origin, first, end, from))
 		return false;
 	if (bio->bi_opf & REQ_NOWAIT) {
 		bio_wouldblock_error(bio);
@@ -223,6 +234,8 @@ void hcp_cow_work(struct work_struct *work)
 
 	blk_start_plug(&plug);
 	for (;;) {
+		if (READ_ONCE(origin->held))
+			break;
 		spin_lock(&origin->pending_lock);
 		bio = bio_list_pop(&origin->pending);
 		spin_unlock(&origin->pending_lock);
@@ -257,6 +270,25 @@ void hcp_cow_kick(struct hcp_origin *origin)
 	spin_unlock(&origin->pending_lock);
 	if (waiting)
 		mod_delayed_work(origin->wq, &origin->cow_work, 0);
+}
+
+/*
+ * From here on no write to the origin is let go; returns when the block layer has taken
+ * all that were before.  hcp_cow_release() in any case; the chain may change meanwhile.
+ */
+void hcp_cow_hold(struct hcp_origin *origin)
+{
+	WRITE_ONCE(origin->held, true);
+	/* What the workers have judged they let go first. */
+	flush_delayed_work(&origin->cow_work);
+	flush_work(&origin->read_work);
+	hcp_hook_wait();
+}
+
+void hcp_cow_release(struct hcp_origin *origin)
+{
+	WRITE_ONCE(origin->held, false);
+	mod_delayed_work(origin->wq, &origin->cow_work, 0);
 }
 
 /* The read these writes waited for is done. */

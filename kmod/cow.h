@@ -9,7 +9,9 @@
 struct hcp_origin;
 
 bool hcp_cow_steal(struct hcp_origin *origin, struct bio *bio, sector_t first,
-		   sector_t end);
+		   sector_t end, const struct hcp_origin *from);
+void hcp_cow_hold(struct hcp_origin *origin);
+void hcp_cow_release(struct hcp_origin *origin);
 void hcp_cow_note(struct hcp_origin *origin, sector_t first, sector_t end);
 void hcp_cow_work(struct work_struct *work);
 void hcp_cow_kick(struct hcp_origin *origin);

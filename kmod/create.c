@@ -11,17 +11,23 @@
 #include <linux/uaccess.h>
 
 #include "chain.h"
+#include "cow.h"
 #include "create.h"
 #include "disk.h"
+#include "drain.h"
 #include "event.h"
 #include "freeze.h"
+#include "hook.h"
 #include "io.h"
+#include "known_broken.h"
 #include "origin.h"
 #include "snapshot.h"
 
 struct creating {
 	struct hcp_ioc_origin arg;
 	struct hcp_origin *origin;
+	bool is_new;			/* @origin is, with its first hot copy */
+	bool drained;			/* all writes before the flip were waited for */
 	struct hcp_snap *snap;
 	struct hcp_chain *chain;	/* to be swapped in; NULL afterwards */
 };
@@ -91,6 +97,7 @@ static int get_origin(struct creating *item, struct file *file, const char **rea
 		origin = hcp_origin_new(file, &item->arg, reason);
 		if (IS_ERR(origin))
 			return PTR_ERR(origin);
+		item->is_new = true;
 	}
 	item->origin = origin;
 	return 0;
@@ -142,27 +149,84 @@ static void unprepare(struct creating *item)
 		hcp_origin_free(item->origin);
 }
 
+/* From here on nothing is written to raw devices, until let_go(). */
+static int hold(struct creation *creation, const char **reason)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < creation->nr; i++)
+		hcp_cow_hold(creation->item[i].origin);
+	for (i = 0; i < creation->nr && !err; i++)
+		err = hcp_drain(creation->item[i].origin, &creation->item[i].drained, reason);
+	return err;
+}
+
+static void let_go(struct creation *creation)
+{
+	unsigned int i;
+
+	for (i = 0; i < creation->nr; i++)
+		hcp_cow_release(creation->item[i].origin);
+}
+
+/* Until resume(), nothing that a hot copy would miss is on its way to a device. */
+static int quiesce(struct creation *creation, const char **reason)
+{
+	int err;
+
+	if (creation->freeze.nr)
+		return hcp_freeze_all(&creation->freeze, reason);
+	err = hold(creation, reason);
+	if (err)
+		let_go(creation);
+	return err;
+}
+
+static void resume(struct creation *creation)
+{
+	if (creation->freeze.nr)
+		hcp_thaw_all(&creation->freeze);
+	else
+		let_go(creation);
+}
+
+/* Who was about to write before the hook was there is past the place where it is. */
+static void wait_for_the_unhooked(const struct creation *creation)
+{
+	bool any = false;
+	unsigned int i;
+
+	for (i = 0; i < creation->nr; i++)
+		any = any || creation->item[i].is_new;
+	if (any && !creation->freeze.nr)
+		synchronize_rcu_tasks();
+}
+
 /* The instant: nothing here allocates, and no user code runs while it lasts. */
 static int arm(struct creation *creation, struct hcp_ioc_create *arg, const char **reason)
 {
-	/* Should anything below allocate after all, it must not write to what is frozen. */
-	unsigned int nofs = memalloc_nofs_save();
-	ktime_t begin = ktime_get();
+	unsigned int noio, i;
 	u64 created_ns;
-	unsigned int i;
+	ktime_t begin;
 	int err;
+
+	wait_for_the_unhooked(creation);
+	/* Should anything below allocate after all, it must not write to what is frozen. */
+	noio = memalloc_noio_save();
+	/* A freeze waits for several grace periods, which are most of its time. */
+	rcu_expedite_gp();
+	begin = ktime_get();
 
 	/*
 	 * What is written back now may need a store to grow, which takes the lock.  Nothing
 	 * of ours can go meanwhile: that takes another lock, which we have.
 	 */
 	mutex_unlock(&hcp_control_lock);
-	err = hcp_freeze_all(&creation->freeze, reason);
+	err = quiesce(creation, reason);
 	mutex_lock(&hcp_control_lock);
-	if (err) {
-		memalloc_nofs_restore(nofs);
-		return err;
-	}
+	if (err)
+		goto out;
 	for (i = 0; i < creation->nr; i++) {
 		struct creating *item = &creation->item[i];
 
@@ -170,8 +234,7 @@ static int arm(struct creation *creation, struct hcp_ioc_create *arg, const char
 		item->chain = NULL;
 	}
 	created_ns = ktime_get_real_ns();
-	hcp_thaw_all(&creation->freeze);
-	memalloc_nofs_restore(nofs);
+	resume(creation);
 	arg->frozen_ns = ktime_to_ns(ktime_sub(ktime_get(), begin));
 
 	for (i = 0; i < creation->nr; i++) {
@@ -180,12 +243,15 @@ static int arm(struct creation *creation, struct hcp_ioc_create *arg, const char
 		/* Those that ended during the freeze leave it their space. */
 		bury_the_dead(snap->origin);
 		/* What nobody froze may still be on its way to the device. */
-		snap->changed.lost = !creation->freeze.nr;
+		snap->changed.lost = !creation->freeze.nr && !creation->item[i].drained;
 		snap->created_ns = created_ns;
 		snap->frozen_ns = arg->frozen_ns;
 		list_add_tail(&snap->node, &hcp_snaps);
 	}
-	return 0;
+out:
+	rcu_unexpedite_gp();
+	memalloc_noio_restore(noio);
+	return err;
 }
 
 /* Tells the numbers of the devices, and shows them. */
@@ -228,6 +294,9 @@ int hcp_create(struct hcp_ioc_create *arg, const char **reason)
 	struct creation *creation;
 	int err;
 
+	*reason = hcp_known_broken();
+	if (*reason)
+		return -EOPNOTSUPP;
 	creation = kvzalloc(sizeof(*creation), GFP_KERNEL);
 	if (!creation)
 		return -ENOMEM;

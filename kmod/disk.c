@@ -84,6 +84,7 @@ static void disk_serve(struct hcp_snap *snap, struct bio *bio)
 	}
 	/* One that has died meanwhile serves errors only: hcp_read() and hcp_request_put(). */
 	request = hcp_request_new(snap, bio);
+	hcp_request_start(request);
 	hcp_read(request, sector, sector + bio_sectors(bio));
 	hcp_request_put(request, 0);
 }

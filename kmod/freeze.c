@@ -7,6 +7,7 @@
 #include "io.h"
 
 #define HCP_HOLD_TRIES	50
+#define HCP_MEND_TRIES	10
 
 static struct super_block *frozen_sb(const struct hcp_frozen *fs)
 {
@@ -22,6 +23,22 @@ static int freeze_sb(struct super_block *sb)
 static int thaw_sb(struct super_block *sb)
 {
 	return sb->s_bdev ? hcp_thaw_bdev(sb->s_bdev, sb) : hcp_thaw_super(sb);
+}
+
+/*
+ * Somebody else thawed it meanwhile.  Before 6.8 the device would then count as frozen
+ * for ever: it is frozen once more, to be thawed as the device wants it.
+ */
+static void mend_thawed(struct super_block *sb)
+{
+#ifndef HCP_HAVE_BDEV_FREEZE
+	unsigned int tries;
+
+	for (tries = 0; sb->s_bdev && tries < HCP_MEND_TRIES; tries++)
+		if (!hcp_refreeze_super(sb) && !thaw_sb(sb))
+			return;
+#endif
+	pr_warn("%s was thawed by somebody else\n", sb->s_id);
 }
 
 static bool is_listed(const struct hcp_freeze *freeze, const struct hcp_frozen *fs)
@@ -126,7 +143,7 @@ void hcp_thaw_all(struct hcp_freeze *freeze)
 		if (fs->held)
 			up_read(&sb->s_umount);
 		if (fs->frozen_by_us && thaw_sb(sb))
-			pr_err("%s could not be thawed: somebody else did it\n", sb->s_id);
+			mend_thawed(sb);
 		fs->held = false;
 		fs->frozen_by_us = false;
 	}

@@ -93,7 +93,10 @@ struct hcp_ioc_origin {
  * ENODATA	@segment is 0 and the origin has no store yet
  * EEXIST	@segment is given and the origin has its store already
  * ENOSPC	the segment has no whole unit, or there are HCP_MAX_SNAPSHOTS
- * EOPNOTSUPP	the device or filesystem cannot be frozen or is not supported (zoned...)
+ * EOPNOTSUPP	the device or filesystem cannot be frozen or is not supported (zoned...),
+ *		or hot copies do harm on this kernel
+ * EAGAIN	a device without filesystems did not end its writes in 10 seconds, or
+ *		somebody thawed a filesystem
  * others	as the freeze returned them
  */
 struct hcp_ioc_create {

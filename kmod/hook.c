@@ -29,7 +29,7 @@ struct hcp_slot {
 static struct hcp_slot hcp_slots[HCP_MAX_SNAPSHOTS];
 static unsigned int hcp_slots_end;	/* one behind the last in use */
 
-/* Who is between entry and return of hcp_hook_submit_bio(), asleep below it perhaps. */
+/* Who is between entry and return of hcp_hook_route(), asleep below it perhaps. */
 static struct srcu_struct text_srcu;
 
 /* Which operations change the origin.  Zone operations: zoned devices are refused. */
@@ -48,46 +48,59 @@ static struct ftrace_ops hcp_hook_ops = {
 		 HCP_FTRACE_REGS_FLAG,
 };
 
-/*
- * Where a write goes: into the queue of an origin that must copy first, or on to the
- * device.  A bio may touch several origins (a disk and its partition); it visits them
- * in slot order.  @behind: the one it comes from, NULL for all.
- */
-hcp_submit_t hcp_hook_route(struct bio *bio, const struct hcp_origin *behind)
+/* Whether some origin takes @bio, which comes out of the queue of @from (or NULL). */
+static bool hook_steal(struct bio *bio, const struct hcp_origin *from)
 {
 	sector_t sector = hcp_bio_disk_sector(bio);
+	bool stolen = false;
 	unsigned int i;
 
 	rcu_read_lock();
-	for (i = behind ? behind->slot + 1 : 0; i < READ_ONCE(hcp_slots_end); i++) {
+	for (i = 0; i < READ_ONCE(hcp_slots_end) && !stolen; i++) {
 		struct hcp_origin *origin = rcu_dereference(hcp_slots[i].origin);
 		sector_t first, end;
 
-		if (!origin || !hcp_origin_clip(origin, hcp_bio_disk(bio), sector,
-						bio_sectors(bio), &first, &end))
-			continue;
-		if (hcp_cow_steal(origin, bio, first, end)) {
-			rcu_read_unlock();
-			return HCP_SUBMIT_NONE;
-		}
+		if (origin && hcp_origin_clip(origin, hcp_bio_disk(bio), sector,
+					      bio_sectors(bio), &first, &end))
+			stolen = hcp_cow_steal(origin, bio, first, end, from);
 	}
 	rcu_read_unlock();
-	return hcp_io_submit(bio);
+	return stolen;
+}
+
+/*
+ * Where a write goes: into the queue of an origin that must copy first, or on to the
+ * device.  A bio may touch several origins (a disk and its partition).  One that comes
+ * out of the queue of @from is shown to the others again: they may have got a hot copy
+ * meanwhile.
+ */
+hcp_submit_t hcp_hook_route(struct bio *bio, const struct hcp_origin *from)
+{
+	int idx = srcu_read_lock(&text_srcu);
+#ifdef HCP_HAVE_SUBMIT_COOKIE
+	hcp_submit_t cookie = BLK_QC_T_NONE;
+
+	if (!hook_steal(bio, from))
+		cookie = hcp_io_submit(bio);
+	srcu_read_unlock(&text_srcu, idx);
+	return cookie;
+#else
+	if (!hook_steal(bio, from))
+		hcp_io_submit(bio);
+	srcu_read_unlock(&text_srcu, idx);
+#endif
 }
 
 /* Stands in for submit_bio_noacct(). */
 static noinline hcp_submit_t hcp_hook_submit_bio(struct bio *bio)
 {
-	int idx = srcu_read_lock(&text_srcu);
-#ifdef HCP_HAVE_SUBMIT_COOKIE
-	hcp_submit_t cookie = hcp_hook_route(bio, NULL);
+	return hcp_hook_route(bio, NULL);
+}
 
-	srcu_read_unlock(&text_srcu, idx);
-	return cookie;
-#else
-	hcp_hook_route(bio, NULL);
-	srcu_read_unlock(&text_srcu, idx);
-#endif
+/* Returns when the block layer has taken every write that passed the hook before. */
+void hcp_hook_wait(void)
+{
+	synchronize_srcu(&text_srcu);
 }
 
 /*

@@ -12,6 +12,7 @@ void hcp_hook_untrack(struct hcp_origin *origin);
 int hcp_hook_init(void);
 void hcp_hook_exit(void);
 
-hcp_submit_t hcp_hook_route(struct bio *bio, const struct hcp_origin *behind);
+void hcp_hook_wait(void);
+hcp_submit_t hcp_hook_route(struct bio *bio, const struct hcp_origin *from);
 
 #endif /* HCP_HOOK_H */

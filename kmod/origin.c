@@ -102,6 +102,10 @@ static int origin_check_device(struct hcp_origin *origin, const char **reason)
 		*reason = "devices with DAX (persistent memory) are not supported";
 		return -EOPNOTSUPP;
 	}
+	if (hcp_disk_has_rw_page(origin->disk)) {
+		*reason = "this disk writes pages past the block layer on this kernel (a ram disk, zram)";
+		return -EOPNOTSUPP;
+	}
 	if (bdev_read_only(bdev)) {
 		*reason = "the device is read-only, so that nothing on it can change";
 		return -EROFS;

@@ -7,6 +7,12 @@
 #include "request.h"
 #include "snapshot.h"
 
+/* Is counted from here on. */
+void hcp_request_start(struct hcp_request *request)
+{
+	request->start = bio_start_io_acct(request->bio);
+}
+
 /* Sleeps until there is memory; never fails. */
 struct hcp_request *hcp_request_new(struct hcp_snap *snap, struct bio *bio)
 {
@@ -46,6 +52,7 @@ void hcp_request_put(struct hcp_request *request, blk_status_t status)
 	}
 	if (!list_empty(&request->node))
 		hcp_write_forget(request);
+	bio_end_io_acct(bio, request->start);
 	mempool_free(request, &snap->request_pool);
 	bio_endio(bio);
 	if (atomic_dec_and_test(&snap->nr_requests))

@@ -22,6 +22,7 @@ struct hcp_request {
 	blk_status_t status;	/* the last error */
 	struct completion *waiter;	/* of a request of our own, on the stack; or NULL */
 	struct list_head node;	/* snap->writing; queue_lock */
+	unsigned long start;	/* for /proc/diskstats, unless there is a waiter */
 	u64 first, last;	/* units written: [first, last) */
 };
 
@@ -38,6 +39,7 @@ struct hcp_piece {
 };
 
 struct hcp_request *hcp_request_new(struct hcp_snap *snap, struct bio *bio);
+void hcp_request_start(struct hcp_request *request);
 void hcp_request_fail(struct hcp_request *request, blk_status_t status);
 void hcp_request_put(struct hcp_request *request, blk_status_t status);
 struct hcp_piece *hcp_piece_new(struct hcp_request *request, struct bio_set *pool, gfp_t gfp,

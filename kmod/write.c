@@ -41,8 +41,10 @@ static struct hcp_request *write_begin(struct hcp_snap *snap, struct bio *bio)
 		list_add_tail(&request->node, &snap->writing);
 	spin_unlock(&snap->queue_lock);
 
-	if (!overlaps)
+	if (!overlaps) {
+		hcp_request_start(request);
 		return request;
+	}
 	mempool_free(request, &snap->request_pool);
 	return NULL;
 }

@@ -32,6 +32,32 @@ typedef void hcp_submit_t;
 #define BIO_MAX_VECS	BIO_MAX_PAGES
 #endif
 
+/* 1e1a9cecfab3 ("block: force noio scope in blk_mq_freeze_queue"), 6.14 */
+#ifdef HCP_HAVE_MQ_UNFREEZE_NOMEMRESTORE
+#define hcp_mq_unfreeze_queue(queue)	blk_mq_unfreeze_queue_nomemrestore(queue)
+#else
+#define hcp_mq_unfreeze_queue(queue)	blk_mq_unfreeze_queue(queue)
+#endif
+
+/* The counters of a disk and its partitions; under RCU.  0d02129e76ed, 5.11 */
+#ifdef HCP_HAVE_BIO_BDEV
+typedef struct block_device hcp_part_t;
+#define hcp_for_each_part(disk, i, part)	xa_for_each(&(disk)->part_tbl, i, part)
+#else
+typedef struct hd_struct hcp_part_t;
+#define hcp_for_each_part(disk, i, part) \
+	for (i = 0, part = &(disk)->part0; i < 1; i++)	/* it counts for all */
+#endif
+
+/* Exported to modules, but declared in kernel/rcu/rcu.h only; as it is since 4.1 */
+#ifdef HCP_HAVE_RCU_EXPEDITE_GP
+void rcu_expedite_gp(void);
+void rcu_unexpedite_gp(void);
+#else
+static inline void rcu_expedite_gp(void) { }
+static inline void rcu_unexpedite_gp(void) { }
+#endif
+
 /*
  * From now on the bio completes by interrupt.  bio_clear_polled() also keeps it out of
  * a cache that must not be used from there.  6ce913fe3eee, 5.16; REQ_HIPRI before.
@@ -242,6 +268,13 @@ static inline int hcp_thaw_bdev(struct block_device *bdev, struct super_block *s
 #else
 #define hcp_freeze_super(sb)	freeze_super(sb)
 #define hcp_thaw_super(sb)	thaw_super(sb)
+#endif
+
+/* As freeze_bdev() does it, before 6.8. */
+#if defined(HCP_HAVE_FREEZE_SUPER_HOLDER)
+#define hcp_refreeze_super(sb)	freeze_super(sb, FREEZE_HOLDER_USERSPACE)
+#else
+#define hcp_refreeze_super(sb)	freeze_super(sb)
 #endif
 
 #include "gendisk.h"

@@ -29,6 +29,16 @@ static inline void hcp_disk_set_flags(struct request_queue *queue)
 #endif
 }
 
+/* Pages may be written past submit_bio_noacct(); 3222d8c2a7f8 ended that, 6.3 */
+static inline bool hcp_disk_has_rw_page(const struct gendisk *disk)
+{
+#ifdef HCP_HAVE_RW_PAGE
+	return disk->fops->rw_page;
+#else
+	return false;
+#endif
+}
+
 /* An ERR_PTR.  The disk has no partitions and is not added yet. */
 static inline struct gendisk *hcp_disk_alloc(const struct hcp_disk_limits *limits)
 {
@@ -41,7 +51,7 @@ static inline struct gendisk *hcp_disk_alloc(const struct hcp_disk_limits *limit
 		.physical_block_size = limits->physical_block_size,
 #ifdef BLK_FEAT_STABLE_WRITES
 		/* What is written goes on by reference, to a RAID 5 perhaps. */
-		.features = BLK_FEAT_STABLE_WRITES,
+		.features = BLK_FEAT_STABLE_WRITES | BLK_FEAT_IO_STAT,
 #endif
 	};
 

@@ -45,5 +45,14 @@ fi
 			echo "/* $macro is not set */"
 		fi
 	done
+	# What is exported but in no header.
+	for symbol in rcu_expedite_gp; do
+		macro=HCP_HAVE_$(echo "$symbol" | tr '[:lower:]' '[:upper:]')
+		if grep -qs "	$symbol	vmlinux	" "$build/Module.symvers"; then
+			echo "#define $macro 1"
+		else
+			echo "/* $macro is not set */"
+		fi
+	done
 } >"$work/config.h"
 mv "$work/config.h" "$out/config.h"

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Writes under way are waited for, where there is no filesystem to freeze. */
+#ifndef HCP_DRAIN_H
+#define HCP_DRAIN_H
+
+#include <linux/types.h>
+
+struct hcp_origin;
+
+int hcp_drain(struct hcp_origin *origin, bool *complete, const char **reason);
+
+#endif /* HCP_DRAIN_H */
