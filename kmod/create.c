@@ -23,6 +23,9 @@
 #include "origin.h"
 #include "snapshot.h"
 
+#define HCP_CREATE_FLAGS \
+	(HCP_CREATE_READ_ONLY | HCP_CREATE_FIXED_STORE | HCP_CREATE_UNCOUNTED)
+
 struct creating {
 	struct hcp_ioc_origin arg;
 	struct hcp_origin *origin;
@@ -53,7 +56,7 @@ static int copy_args(struct creation *creation, const struct hcp_ioc_create *arg
 		if (copy_from_user(origin, &origins[i], sizeof(*origin)))
 			return -EFAULT;
 		if (origin->size != sizeof(*origin) || origin->minor || origin->reserved ||
-		    origin->flags & ~(HCP_CREATE_READ_ONLY | HCP_CREATE_FIXED_STORE) ||
+		    origin->flags & ~HCP_CREATE_FLAGS ||
 		    origin->floor_percent > 99)
 			return -EINVAL;
 	}
@@ -157,8 +160,14 @@ static int hold(struct creation *creation, const char **reason)
 
 	for (i = 0; i < creation->nr; i++)
 		hcp_cow_hold(creation->item[i].origin);
-	for (i = 0; i < creation->nr && !err; i++)
-		err = hcp_drain(creation->item[i].origin, &creation->item[i].drained, reason);
+	for (i = 0; i < creation->nr && !err; i++) {
+		struct creating *item = &creation->item[i];
+
+		err = hcp_drain(item->origin, &item->drained, reason);
+		/* dm-crypt: what it has still to encrypt is in no counter. */
+		if (item->arg.flags & HCP_CREATE_UNCOUNTED)
+			item->drained = false;
+	}
 	return err;
 }
 

@@ -64,7 +64,7 @@ static bool drain_counted(struct gendisk *disk)
 	return true;
 }
 
-/* Disks without a request queue that count what is under way: device mapper and MD. */
+/* Disks without a request queue that count what is under way: MD and most of device mapper. */
 static bool counts_writes(const struct gendisk *disk)
 {
 	return blk_queue_io_stat(disk->queue) &&

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Raw devices: a write under way at the instant is waited for, one that comes after it is not in the hot copy."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import time
+from collections.abc import Iterator
+from typing import Callable
+
+import pytest
+
+from hotcopy.driver import Driver, Origin, Segment
+from hotcopy.fiemap import Extent
+from tests.driver.guest.background import Beat, background
+from tests.driver.guest.commands import run
+from tests.driver.guest.direct import Direct, size_of
+from tests.driver.guest.disks import MIB, OTHER_DISK, SECTOR, UNIT, mapped, partitions
+from tests.driver.guest.hotcopies import info, remove_all
+
+SIZE = 32 * MIB
+DELAY = 0.6  # seconds that every write takes
+
+
+@contextlib.contextmanager
+def requests(below: str) -> Iterator[str]:
+    """A loop device, which has a request queue, whose writes take long."""
+    run("modprobe", "-a", "dm_delay", "loop")
+    table = f"0 {size_of(below) // SECTOR} delay {below} 0 0 {below} 0 {int(DELAY * 1000)}\n"
+    with mapped(table, "hcpslow") as slow:
+        node = run("losetup", "--find", "--show", "--direct-io=on", slow).strip()
+        try:
+            yield node
+        finally:
+            run("losetup", "-d", node)
+
+
+@contextlib.contextmanager
+def counted(below: str) -> Iterator[str]:
+    """A device mapper device on that, which has no request queue and counts what is under way."""
+    with requests(below) as slow, mapped(f"0 {size_of(slow) // SECTOR} linear {slow} 0\n") as node:
+        yield node
+
+
+def write(node: str, offset: int, data: bytes) -> None:
+    """One write, past the page cache."""
+    with Direct(node, os.O_RDWR) as device:
+        device.write(offset, data)
+
+
+def read(node: str, *offsets: int) -> list[bytes]:
+    """A unit at each offset."""
+    with Direct(node) as device:
+        return [device.read(offset, UNIT) for offset in offsets]
+
+
+def create(origin: str, store: str, is_first: bool) -> str:
+    """A hot copy of a raw device, as quickly as the driver makes one."""
+    fds = [os.open(origin, os.O_RDONLY)]
+    try:
+        segment = None
+        if is_first:
+            fds.append(os.open(store, os.O_RDWR | os.O_EXCL))
+            segment = Segment(fds[1], fds[1], [Extent(0, 0, size_of(store))])
+        with Driver() as driver:
+            made = driver.create([Origin(fds[0], origin, store, False, segment)], [])
+    finally:
+        for fd in fds:
+            os.close(fd)
+    return f"/dev/hcp{made.minors[0]}"
+
+
+def keep_writing(node: str, offset: int, beat: Beat) -> None:
+    """One write after the other to the same unit."""
+    number = 0
+    while beat():
+        write(node, offset, number.to_bytes(8, "big") * (UNIT // 8))
+        number += 1
+
+
+@pytest.mark.parametrize("device", [requests, counted])
+def test_writes_under_way(device: Callable[[str], contextlib.AbstractContextManager[str]]) -> None:
+    """There are always some; what the hot copy shows must not change when they end, and each is there or not."""
+    run("modprobe", "hcpdriver")
+    offsets = [number * UNIT for number in range(4)]
+    with (
+        partitions(SIZE, SIZE, disk=OTHER_DISK) as (below, store),
+        device(below) as origin,
+        contextlib.ExitStack() as end,
+    ):
+        end.callback(remove_all)
+        for is_first in (True, False):
+            with contextlib.ExitStack() as writers:
+                for offset in offsets:
+                    writers.enter_context(background(functools.partial(keep_writing, origin, offset)))
+                    time.sleep(DELAY / len(offsets))
+                started = time.monotonic()
+                node = create(origin, store, is_first)
+                took = time.monotonic() - started
+                assert not info(node).changed_lost
+                assert took > DELAY / 2, "the writes under way were not waited for"
+                shown = read(node, *offsets)
+                time.sleep(2 * DELAY)
+                assert read(node, *offsets) == shown
+            assert read(node, *offsets) == shown != read(origin, *offsets)
