@@ -13,17 +13,17 @@ from hotcopy import (
     __version__,
     attach,
     checks,
+    dates,
     ending,
     filesystems,
     freespace,
-    keeper,
     libc,
-    listing,
     lock,
     mounting,
     nodes,
     planning,
     signals,
+    starter,
     stores,
 )
 from hotcopy.device import resolve
@@ -99,6 +99,7 @@ def _snapshot(plan: Plan, driver: Driver, out: Output, check: Check) -> Created:
         for item, origin in zip(plan.origins, origins):
             if item.target.filesystem is None:
                 _write_back_device(origin.bdev_fd, item.device.path)
+        starter.ensure(driver)  # the store can be full a moment after the freeze
         try:
             return driver.create(origins, roots)
         except DriverError as error:
@@ -108,8 +109,22 @@ def _snapshot(plan: Plan, driver: Driver, out: Output, check: Check) -> Created:
 def _report(copy: HotCopy, created: Created, out: Output) -> None:
     out.line(f"Snapshot completed: {created.total_ns / _NS:.3f} seconds")
     out.line(f"File system frozen: {created.frozen_ns / _NS:.3f} seconds")
-    out.line(f"Hot Copy created: {listing.local_date(copy.created_ns)}")
+    out.line(f"Hot Copy created: {dates.local_date(copy.created_ns)}")
     out.line(f"Hot Copy created at: {copy.node}")
+
+
+def _tell_free(item: OriginPlan, copy: HotCopy, request: Request, driver: Driver) -> str:
+    """Tells the driver what was free, before anything is written to the hot copy; a line for the user, "" if all is well."""
+    nodes.appear(copy.node, copy.device)
+    if item.target.filesystem is None or request.all_blocks:
+        return ""
+    told = freespace.tell(driver, copy, item.target.filesystem.fstype)
+    if told.free or copy.fixed_store or copy.store != copy.origin:
+        return ""
+    return (
+        f"Its store does not grow beyond {copy.store_bytes >> 20} MiB: which blocks of {item.device.path} were free is not"
+        f" known ({told.doubt}). Keep changed blocks elsewhere (-c) if that is too little."
+    )
 
 
 def _mount(item: OriginPlan, copy: HotCopy, ready: MountPoint | None, out: Output) -> None:
@@ -160,17 +175,16 @@ def _create(plan: Plan, driver: Driver, out: Output, check: Check) -> None:
         ready = mounting.prepare(plan.request.mount_point)
     try:
         out.line(f"Hot Copy {__version__}")
+        starter.begin(driver)  # it gets ready while the stores are made
         created = _snapshot(plan, driver, out, check)
         copies = _made(driver, created)
         try:
-            keeper.ensure(driver)  # it lets stores grow, and sees to the floors of those that do not
-            for item, copy in zip(plan.origins, copies):
-                nodes.appear(copy.node, copy.device)
-                if (
-                    item.target.filesystem is not None and not plan.request.all_blocks
-                ):  # before anything is written to the hot copy
-                    freespace.tell(driver, copy, item.target.filesystem.fstype)
+            starter.ensure(driver)  # it may have ended with the last hot copy just before
+            remarks = [_tell_free(item, copy, plan.request, driver) for item, copy in zip(plan.origins, copies)]
+            for item, copy, remark in zip(plan.origins, copies, remarks):
                 _report(copy, created, out)
+                if remark:
+                    out.line(remark)
                 check()
                 _show(item, copy, ready, out)
         except BaseException as error:

@@ -7,7 +7,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hotcopy import holders
 from hotcopy import mounts as mount_table
@@ -20,8 +20,7 @@ _WITHOUT_JOURNAL = {"ext3": "noload", "ext4": "noload", "xfs": "norecovery", "f2
 DEFAULT_PARENT = "/var/hotcopy"
 
 
-@dataclass(frozen=True)
-class MountPoint:
+class MountPoint(NamedTuple):
     """A directory to mount on, absolute; ``made`` are the directories hcp had to make for it, outermost first."""
 
     path: str

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hotcopy import abi, checks, cycles, filesystems, mounting, mounts, namespaces, places, store, targets
 from hotcopy.device import BlockDevice
@@ -18,8 +18,7 @@ from hotcopy.sysfs import Sysfs
 from hotcopy.targets import Target
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What the command line asked for; ``store_size`` in bytes, ``changed_blocks`` as -c has it, ``quota`` in percent."""
 
     devices: tuple[str, ...]
@@ -33,8 +32,7 @@ class Request:
     all_blocks: bool = False  # keep what was free, too: deleted files, an image exact to the last byte
 
 
-@dataclass(frozen=True)
-class OriginPlan:
+class OriginPlan(NamedTuple):
     """One hot copy to make. ``place`` is None when it shares the store of earlier ones of its origin.
 
     ``fixed``: the store is made once and for all. ``fstype`` is what to mount it as, "" when it is not mounted, and
@@ -55,8 +53,7 @@ class OriginPlan:
         return self.target.device
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """One instant: its hot copies, and what is frozen for them, the upper filesystems first."""
 
     request: Request
