@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import select
 import signal
 import sys
 
@@ -59,6 +60,11 @@ def _leave_mount_namespace() -> None:
             os.close(fd)
 
 
+def has_ended(pipe: int) -> bool:
+    """Whether the process at the other end of the pipe, which never writes, has ended."""
+    return bool(select.select([pipe], [], [], 0)[0])
+
+
 def detach(name: bytes, keep: int = 0) -> None:
     """To be called in a child of the command: nothing of the command's is left to it but ``keep``. OSError."""
     os.setsid()
@@ -71,20 +77,26 @@ def detach(name: bytes, keep: int = 0) -> None:
     os.umask(0o077)
     sys.dont_write_bytecode = True  # the filesystem of the program may be frozen
     libc.set_name(name)
+    _leave_cgroup()
+    _spare()
 
 
 def settle() -> None:
     """For a process that stays, when it has loaded all it needs: from here on it may see other files. OSError."""
-    _leave_cgroup()
     _leave_mount_namespace()
     os.chdir("/")
     gc.enable()
     harden()
 
 
+def _spare() -> None:
+    """Keeps the OOM killer off this process."""
+    _write("/proc/self/oom_score_adj", "-1000")
+
+
 def harden() -> None:
     """Spares this process by the OOM killer, keeps it in memory, and its allocations from waiting for writes."""
-    _write("/proc/self/oom_score_adj", "-1000")
+    _spare()
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
     with contextlib.suppress(OSError):

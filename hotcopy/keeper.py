@@ -10,11 +10,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import select
 import time
 from collections.abc import Iterable, Sequence
 
-from hotcopy import abi, grow, mounts
+from hotcopy import abi, daemon, grow, mounts
 from hotcopy.devid import DevId
 from hotcopy.driver import Driver, HotCopy
 from hotcopy.errors import DriverError
@@ -163,11 +162,6 @@ class Keeper:
                     self.driver.end(copies[0].minor, abi.State.OVERFLOW, reason)
 
 
-def _is_open(starter: int) -> bool:
-    """Whether the process at the other end of the pipe, which never writes, is still there."""
-    return not select.select([starter], [], [], 0)[0]
-
-
 def _serve(driver: Driver, starter: int, served: bool) -> bool:
     """Until there is no hot copy left. False when there is another keeper, or the driver does not want one.
 
@@ -182,7 +176,7 @@ def _serve(driver: Driver, starter: int, served: bool) -> bool:
                 waited = driver.wait(seen, keeper.period, keeper=True)
                 seen = waited.seen
                 served = served or waited.hot_copies > 0
-                if not waited.hot_copies and (served or not _is_open(starter)):
+                if not waited.hot_copies and (served or daemon.has_ended(starter)):
                     return True
                 keeper.step()
             except DriverError as error:

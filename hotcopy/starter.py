@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from typing import NamedTuple
 
 from hotcopy import daemon
 from hotcopy.driver import Driver
-from hotcopy.errors import HcpError
+from hotcopy.errors import DriverError, HcpError
 from hotcopy.output import complain
 
 _NAME = b"hcp-keeper"
 _PATIENCE = 10.0  # seconds: a loaded machine takes its time, and without a keeper a store does not grow
+_READY_WITHIN = 1.0  # seconds after the first hot copy
 _PAUSE = 0.002  # seconds between looks
 
 
@@ -41,15 +43,41 @@ class _Started(NamedTuple):
 _started: list[_Started] = []
 
 
+def _await_work(driver: Driver, pipe: int) -> bool:
+    """Registers, and returns when a store wants space or there is time to get ready for that. False: nothing to keep."""
+    waited = driver.wait(0, 0, keeper=True)
+    deadline = 0.0
+    while True:
+        if waited.hot_copies:
+            # What comes now would only slow down the hcp that has just made a hot copy, and is still at it.
+            deadline = deadline or time.monotonic() + _READY_WITHIN
+            if time.monotonic() > deadline or any(copy.wants_space for copy in driver.hot_copies()):
+                return True
+        elif deadline or daemon.has_ended(pipe):
+            return False
+        try:
+            waited = driver.wait(waited.seen, _READY_WITHIN, keeper=True)
+        except DriverError as error:
+            if error.errno != errno.EINTR:
+                raise
+
+
 def _keep(pipe: int) -> None:
     """The keeper's life. It registers first: whoever started it waits for that, and for nothing that comes after."""
     daemon.detach(_NAME, keep=pipe)
-    driver = Driver()
-    driver.wait(0, 0, keeper=True)
-    from hotcopy import keeper
+    with Driver() as asking:
+        while True:
+            with Driver() as driver:
+                if _await_work(driver, pipe):
+                    from hotcopy import keeper
 
-    daemon.settle()
-    keeper.run(driver, pipe)
+                    daemon.settle()
+                    keeper.run(driver, pipe)
+                    return
+            # Whoever asked while we were registered has relied on us: a hot copy may have come since.
+            waited = asking.wait(0, 0)
+            if not waited.hot_copies or waited.keepers:
+                return
 
 
 def _start() -> None:

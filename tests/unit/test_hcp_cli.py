@@ -314,12 +314,25 @@ def test_the_floor_that_help_promises() -> None:
 
 def test_what_a_hot_copy_loads() -> None:
     """Every module costs time before the hot copy is taken; these cost most, and it needs none of them."""
-    code = "import sys; before = set(sys.modules); import hotcopy.cli, hotcopy.create; print(*set(sys.modules) - before)"
+    code = (
+        "import sys; before = set(sys.modules); import hotcopy.cli, hotcopy.create; print(*set(sys.modules) - before)"
+    )
     environment = {"PYTHONPATH": str(TOP)}
     argv = [sys.executable, "-S", "-c", code]
-    loaded = subprocess.run(argv, text=True, capture_output=True, env=environment, check=True, timeout=60).stdout.split()
+    loaded = subprocess.run(
+        argv, text=True, capture_output=True, env=environment, check=True, timeout=60
+    ).stdout.split()
     assert "hotcopy.create" in loaded
-    for module in ("dataclasses", "subprocess", "json", "socket", "pickle", "inspect", "hotcopy.keeper", "hotcopy.remove"):
+    for module in (
+        "dataclasses",
+        "subprocess",
+        "json",
+        "socket",
+        "pickle",
+        "inspect",
+        "hotcopy.keeper",
+        "hotcopy.remove",
+    ):
         assert module not in loaded
 
 
