@@ -17,6 +17,7 @@ from hotcopy import (
     ending,
     filesystems,
     freespace,
+    frozen,
     libc,
     lock,
     mounting,
@@ -36,16 +37,29 @@ from hotcopy.planning import OriginPlan, Plan, Request
 
 Check = Callable[[], None]
 _NS = 1e9
+_FROZEN_PATIENCE = 10.0  # seconds without an end of a write-back, and then of a write
 
 
-def _write_back(root: int, filesystem: Filesystem) -> None:
-    # Most of the write-back happens here, where nobody waits, so that the freeze has little left to do.
-    try:
-        libc.syncfs(root)
-    except OSError as error:
-        raise HcpError(
-            f"cannot write back {filesystem.place}: {error.strerror}", "look into the kernel log (dmesg)"
-        ) from error
+def _write_back(roots: Sequence[int], mounted: Sequence[Filesystem]) -> None:
+    """Most of the write-back happens here, where nobody waits, so that the freeze has little left to do. HcpError."""
+    for number, (root, filesystem) in enumerate(zip(roots, mounted)):
+        below = roots[number + 1 :]
+        try:
+            if not below:
+                libc.syncfs(root)
+                continue
+            # It may be on a loop device, whose file is in one of those.
+            stuck = frozen.write_back(root, below, _FROZEN_PATIENCE)
+        except OSError as error:
+            raise HcpError(
+                f"cannot write back {filesystem.place}: {error.strerror}", "look into the kernel log (dmesg)"
+            ) from error
+        if stuck is not None:
+            place = mounted[roots.index(stuck)].place
+            raise HcpError(
+                f"the filesystem on {place} is frozen, so that {filesystem.place}, which is on it, cannot be written back",
+                f"thaw it (fsfreeze -u {place}), or freeze {filesystem.place} before it",
+            )
 
 
 def _write_back_device(bdev: int, path: str) -> None:
@@ -94,8 +108,7 @@ def _snapshot(plan: Plan, driver: Driver, out: Output, check: Check) -> Created:
         stores.clean_leftovers(plan.origins, driver)
         origins = [_origin(item, plan.request, driver, stack, out) for item in plan.origins]
         check()
-        for root, filesystem in zip(roots, plan.freeze):
-            _write_back(root, filesystem)
+        _write_back(roots, plan.freeze)
         for item, origin in zip(plan.origins, origins):
             if item.target.filesystem is None:
                 _write_back_device(origin.bdev_fd, item.device.path)

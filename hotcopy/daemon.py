@@ -76,6 +76,7 @@ def detach(name: bytes, keep: int = 0) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.umask(0o077)
     sys.dont_write_bytecode = True  # the filesystem of the program may be frozen
+    os.chdir("/")
     libc.set_name(name)
     _leave_cgroup()
     _spare()
@@ -84,7 +85,7 @@ def detach(name: bytes, keep: int = 0) -> None:
 def settle() -> None:
     """For a process that stays, when it has loaded all it needs: from here on it may see other files. OSError."""
     _leave_mount_namespace()
-    os.chdir("/")
+    os.chdir("/")  # that namespace's
     gc.enable()
     harden()
 

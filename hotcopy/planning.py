@@ -129,19 +129,19 @@ def _origin(request: Request, target: Target, named: Place | None, around: Surro
     checks.refuse_device(target, around.hot_copies, around.sysfs)
     checks.refuse_filesystems(target)
     sharing = _sharing(request, target.device, around.hot_copies)
-    fstype, not_mounted = _mountable(request, target, around.sysfs)
     if sharing:
         _refuse_all_blocks(request, target.device, sharing)
         if named is not None:
             _refuse_other_place(target.device, sharing, named)
         floor = sharing[-1].floor_percent if request.quota is None else request.quota
-        return OriginPlan(target, None, sharing[0].store_path, floor, False, fstype, not_mounted)
+        return OriginPlan(target, None, sharing[0].store_path, floor, False, *_mountable(request, target, around.sysfs))
     place = named if named is not None else places.default(target, around)
     fixed = (
         request.store_size is not None or isinstance(place, DevicePlace) or _needs_all_at_once(request, target, place)
     )
     floor = store.FLOOR_PERCENT if request.quota is None else request.quota
-    return OriginPlan(target, place, place.shown, floor, fixed, fstype, not_mounted)
+    # The last, as the least of what can be wrong: there is a way around it.
+    return OriginPlan(target, place, place.shown, floor, fixed, *_mountable(request, target, around.sysfs))
 
 
 def _needs_all_at_once(request: Request, target: Target, place: Place) -> bool:

@@ -113,7 +113,7 @@ class Sizes:
 
     iops: int
     seconds: float = 3.0
-    long: float = 5.0  # sequential writes: old data waits 100 ms for company, which must not weigh
+    long: float = 5.0  # large writes: old data waits 100 ms for company, which must not weigh
     short: float = 1.5  # reads, and what does not copy
     patience: float = 12.0  # a work that has to be done to its end is given up after so long
 
@@ -140,7 +140,7 @@ class Sizes:
     @property
     def new_file(self) -> int:
         """The file that is made."""
-        return _whole(0.6 * self.seconds * self.bps)
+        return _whole(0.9 * self.long * self.bps)
 
     @property
     def mixed(self) -> int:
