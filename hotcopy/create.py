@@ -37,6 +37,7 @@ from hotcopy.planning import OriginPlan, Plan, Request
 
 Check = Callable[[], None]
 _NS = 1e9
+_PROBE_PATIENCE = 2.0  # seconds that a write may take
 _FROZEN_PATIENCE = 10.0  # seconds without an end of a write-back, and then of a write
 
 
@@ -48,6 +49,8 @@ def _write_back(roots: Sequence[int], mounted: Sequence[Filesystem]) -> None:
             if not below:
                 libc.syncfs(root)
                 continue
+            if frozen.is_frozen(root, _PROBE_PATIENCE):
+                continue  # it was written back then; if it is only slow, the freeze takes longer
             # It may be on a loop device, whose file is in one of those.
             stuck = frozen.write_back(root, below, _FROZEN_PATIENCE)
         except OSError as error:

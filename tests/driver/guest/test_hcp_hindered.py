@@ -31,6 +31,9 @@ def test_a_filesystem_on_a_frozen_one(monkeypatch: pytest.MonkeyPatch) -> None:
             (inner.path / "dirty").write_bytes(b"x" * MIB)
             refused("--skip-mount", node, parts=(f"{outer.path} is frozen", f"fsfreeze -u {outer.path}"))
         assert len(copies()) == 1
+        with inner.frozen(), outer.frozen():
+            hcp("--skip-mount", node)
+        hcp("-r", "hcp2")
         assert eventually(lambda: "Hot Copy created at: /dev/hcp2\n" in hcp("--skip-mount", node))
         hcp("-r", "hcp2")
         hcp("-r", "hcp1")
