@@ -20,8 +20,9 @@ lint: ## ruff, mypy, shellcheck, and the driver with W=1 and sparse
 demo: ## a hot copy of a busy file system, in a booted kernel
 	@$(PREPARE) "$$python" -m tests.demo
 
-bench: ## Hot Copy beside LVM, into docs/benchmarks.md; make bench QUICK=1 is shorter
-	@$(PREPARE) "$$python" -m tests.benchmark --kernel $(KERNEL) $(if $(QUICK),--quick)
+bench: ## Hot Copy beside LVM, into docs/benchmarks.md; QUICK=1 is shorter, ONLY=none,hcp1 WORKS=sparse,dense a part
+	@$(PREPARE) "$$python" -m tests.benchmark --kernel $(KERNEL) $(if $(QUICK),--quick) \
+	$(if $(ONLY),--only $(ONLY)) $(if $(WORKS),--works $(WORKS))
 
 guest: ## guest tests by hand: make guest KERNEL=6.12 K=expression
 	@$(PREPARE) "$$python" -m tests.driver.bench test $(KERNEL) $(if $(K),-k "$(K)")

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """``python3 -m hotcopy`` is ``hcp``."""
 
-import sys
-
-from hotcopy.cli import main
+from hotcopy.process import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

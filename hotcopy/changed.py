@@ -7,14 +7,14 @@ import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hotcopy import abi, attach, checks, mounts, remove, sessions, upkeep
+from hotcopy.dates import iso_date
 from hotcopy.device import BlockDevice, resolve
 from hotcopy.driver import HotCopy
 from hotcopy.errors import DriverError, HcpError, UsageError
 from hotcopy.fiemap import Extent
-from hotcopy.listing import iso_date
 from hotcopy.output import Output
 
 JSON_FORMAT = 1
@@ -22,8 +22,7 @@ _CHUNK = 1 << 16  # bytes written at a time
 _FULL = "take a full backup, from a new hot copy"
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What the command line asked for: ``form`` is ``text``, ``json`` or ``bitmap``."""
 
     device: str
@@ -32,8 +31,7 @@ class Request:
     form: str = "text"
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """The time that is asked about: from one hot copy to a later one of the same origin, or (None) to now."""
 
     since: HotCopy

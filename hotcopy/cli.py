@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command line of ``hcp`` (also installed as ``hotcopy``)."""
+"""The command line of ``hcp`` (also installed as ``hotcopy``).
+
+A hot copy is taken in less time than it takes to load all of hcp, so each action loads what it needs and no more.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,16 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from hotcopy import abi, attach, changed, checks, create, listing, mounts, output, planning, remove, store, upkeep
-from hotcopy.device import resolve
-from hotcopy.driver import HotCopy
+from hotcopy import abi, output
 from hotcopy.errors import HcpError, UsageError
 from hotcopy.output import Output
 from hotcopy.sizes import parse_size
+
+if TYPE_CHECKING:
+    from hotcopy.driver import HotCopy
+    from hotcopy.planning import Request
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -105,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
         *("-q", "--quota"),
         metavar="PCT",
         type=_percent,
-        help=f"end the hot copy when the filesystem with the changed blocks has only PCT percent free (default {store.FLOOR_PERCENT})",
+        help="end the hot copy when the filesystem with the changed blocks has only PCT percent free (default 5)",
     )
     add(
         "--store-size",
@@ -210,13 +215,15 @@ def _one_action(given: argparse.Namespace) -> None:
         raise UsageError(f"{len(given.devices)} devices are too many, the most is {abi.MAX_ORIGINS}", _HINT)
 
 
-def _request(given: argparse.Namespace) -> planning.Request:
+def _request(given: argparse.Namespace) -> Request:
+    from hotcopy.planning import Request
+
     for device in given.devices:
         if _HOT_COPY.fullmatch(device):
             raise UsageError(f"{device} is itself a hot copy", f"to end it: hcp -r {device}")
     if "" in (*given.devices, given.mount_point, given.changed_blocks):
         raise UsageError("an empty name was given", _HINT)
-    return planning.Request(
+    return Request(
         devices=tuple(given.devices),
         mount_point=given.mount_point,
         skip_mount=given.skip_mount,
@@ -230,11 +237,15 @@ def _request(given: argparse.Namespace) -> planning.Request:
 
 
 def _changed(given: argparse.Namespace, out: Output) -> None:
+    from hotcopy import changed
+
     form = "json" if given.json else "bitmap" if given.bitmap else "text"
     changed.changed(changed.Request(given.changed, given.since, given.until, form), out)
 
 
 def _hot_copies() -> tuple[HotCopy, ...]:
+    from hotcopy import attach, checks, upkeep
+
     checks.need_root()
     driver = attach.attached()
     if driver is None:
@@ -246,6 +257,8 @@ def _hot_copies() -> tuple[HotCopy, ...]:
 
 
 def _list(as_json: bool, out: Output) -> None:
+    from hotcopy import listing, mounts
+
     found = listing.sessions(_hot_copies(), mounts.read())
     if as_json:
         out.line(listing.as_json(found))
@@ -255,11 +268,34 @@ def _list(as_json: bool, out: Output) -> None:
 
 
 def _show(text: str, out: Output) -> None:
+    from hotcopy.device import resolve
+
     copies = _hot_copies()
     origin = resolve(text).dev
     for copy in copies:
         if copy.origin == origin:
             out.line(copy.node)
+
+
+def _version(out: Output) -> None:
+    from hotcopy import attach
+
+    out.line(attach.version())
+
+
+def _remove(given: argparse.Namespace, out: Output) -> None:
+    from hotcopy import remove
+
+    if given.all:
+        remove.remove_all(out)
+    else:
+        remove.remove(given.remove, out)
+
+
+def _create(given: argparse.Namespace, out: Output) -> None:
+    from hotcopy import create
+
+    create.create(_request(given), out)
 
 
 def _act(argv: Sequence[str], out: Output) -> None:
@@ -270,19 +306,17 @@ def _act(argv: Sequence[str], out: Output) -> None:
         return
     _one_action(given)
     if given.version:
-        out.line(attach.version())
+        _version(out)
     elif given.list:
         _list(given.json, out)
     elif given.show_hcp_device is not None:
         _show(given.show_hcp_device, out)
     elif given.changed is not None:
         _changed(given, out)
-    elif given.all:
-        remove.remove_all(out)
     elif given.remove is not None:
-        remove.remove(given.remove, out)
+        _remove(given, out)
     else:
-        create.create(_request(given), out)
+        _create(given, out)
 
 
 def main(argv: list[str] | None = None) -> int:

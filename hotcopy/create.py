@@ -13,17 +13,18 @@ from hotcopy import (
     __version__,
     attach,
     checks,
+    dates,
     ending,
     filesystems,
     freespace,
-    keeper,
+    frozen,
     libc,
-    listing,
     lock,
     mounting,
     nodes,
     planning,
     signals,
+    starter,
     stores,
 )
 from hotcopy.device import resolve
@@ -36,16 +37,32 @@ from hotcopy.planning import OriginPlan, Plan, Request
 
 Check = Callable[[], None]
 _NS = 1e9
+_PROBE_PATIENCE = 2.0  # seconds that a write may take
+_FROZEN_PATIENCE = 10.0  # seconds without an end of a write-back, and then of a write
 
 
-def _write_back(root: int, filesystem: Filesystem) -> None:
-    # Most of the write-back happens here, where nobody waits, so that the freeze has little left to do.
-    try:
-        libc.syncfs(root)
-    except OSError as error:
-        raise HcpError(
-            f"cannot write back {filesystem.place}: {error.strerror}", "look into the kernel log (dmesg)"
-        ) from error
+def _write_back(roots: Sequence[int], mounted: Sequence[Filesystem]) -> None:
+    """Most of the write-back happens here, where nobody waits, so that the freeze has little left to do. HcpError."""
+    for number, (root, filesystem) in enumerate(zip(roots, mounted)):
+        below = roots[number + 1 :]
+        try:
+            if not below:
+                libc.syncfs(root)
+                continue
+            if frozen.is_frozen(root, _PROBE_PATIENCE):
+                continue  # it was written back then; if it is only slow, the freeze takes longer
+            # It may be on a loop device, whose file is in one of those.
+            stuck = frozen.write_back(root, below, _FROZEN_PATIENCE)
+        except OSError as error:
+            raise HcpError(
+                f"cannot write back {filesystem.place}: {error.strerror}", "look into the kernel log (dmesg)"
+            ) from error
+        if stuck is not None:
+            place = mounted[roots.index(stuck)].place
+            raise HcpError(
+                f"the filesystem on {place} is frozen, so that {filesystem.place}, which is on it, cannot be written back",
+                f"thaw it (fsfreeze -u {place}), or freeze {filesystem.place} before it",
+            )
 
 
 def _write_back_device(bdev: int, path: str) -> None:
@@ -94,11 +111,11 @@ def _snapshot(plan: Plan, driver: Driver, out: Output, check: Check) -> Created:
         stores.clean_leftovers(plan.origins, driver)
         origins = [_origin(item, plan.request, driver, stack, out) for item in plan.origins]
         check()
-        for root, filesystem in zip(roots, plan.freeze):
-            _write_back(root, filesystem)
+        _write_back(roots, plan.freeze)
         for item, origin in zip(plan.origins, origins):
             if item.target.filesystem is None:
                 _write_back_device(origin.bdev_fd, item.device.path)
+        starter.ensure(driver)  # the store can be full a moment after the freeze
         try:
             return driver.create(origins, roots)
         except DriverError as error:
@@ -108,8 +125,22 @@ def _snapshot(plan: Plan, driver: Driver, out: Output, check: Check) -> Created:
 def _report(copy: HotCopy, created: Created, out: Output) -> None:
     out.line(f"Snapshot completed: {created.total_ns / _NS:.3f} seconds")
     out.line(f"File system frozen: {created.frozen_ns / _NS:.3f} seconds")
-    out.line(f"Hot Copy created: {listing.local_date(copy.created_ns)}")
+    out.line(f"Hot Copy created: {dates.local_date(copy.created_ns)}")
     out.line(f"Hot Copy created at: {copy.node}")
+
+
+def _tell_free(item: OriginPlan, copy: HotCopy, request: Request, driver: Driver) -> str:
+    """Tells the driver what was free, before anything is written to the hot copy; a line for the user, "" if all is well."""
+    nodes.appear(copy.node, copy.device)
+    if item.target.filesystem is None or request.all_blocks:
+        return ""
+    told = freespace.tell(driver, copy, item.target.filesystem.fstype)
+    if told.free or copy.fixed_store or copy.store != copy.origin:
+        return ""
+    return (
+        f"Its store does not grow beyond {copy.store_bytes >> 20} MiB: which blocks of {item.device.path} were free is not"
+        f" known ({told.doubt}). Keep changed blocks elsewhere (-c) if that is too little."
+    )
 
 
 def _mount(item: OriginPlan, copy: HotCopy, ready: MountPoint | None, out: Output) -> None:
@@ -160,17 +191,16 @@ def _create(plan: Plan, driver: Driver, out: Output, check: Check) -> None:
         ready = mounting.prepare(plan.request.mount_point)
     try:
         out.line(f"Hot Copy {__version__}")
+        starter.begin(driver)  # it gets ready while the stores are made
         created = _snapshot(plan, driver, out, check)
         copies = _made(driver, created)
         try:
-            keeper.ensure(driver)  # it lets stores grow, and sees to the floors of those that do not
-            for item, copy in zip(plan.origins, copies):
-                nodes.appear(copy.node, copy.device)
-                if (
-                    item.target.filesystem is not None and not plan.request.all_blocks
-                ):  # before anything is written to the hot copy
-                    freespace.tell(driver, copy, item.target.filesystem.fstype)
+            starter.ensure(driver)  # it may have ended with the last hot copy just before
+            remarks = [_tell_free(item, copy, plan.request, driver) for item, copy in zip(plan.origins, copies)]
+            for item, copy, remark in zip(plan.origins, copies, remarks):
                 _report(copy, created, out)
+                if remark:
+                    out.line(remark)
                 check()
                 _show(item, copy, ready, out)
         except BaseException as error:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import contextlib
-import glob
+import gc
 import os
+import select
 import signal
+import sys
 
 from hotcopy import libc
 
@@ -37,11 +39,13 @@ def _write(path: str, text: str) -> None:
 
 def _leave_cgroup() -> None:
     """Into the root of every hierarchy: the caller's service or session may be ended, or be short of memory or CPU."""
-    for path in ("/sys/fs/cgroup/cgroup.procs", *glob.glob("/sys/fs/cgroup/*/cgroup.procs")):
-        # Directories of the second kind are hierarchies in version 1, and plain groups in version 2.
-        top = os.path.dirname(path) == "/sys/fs/cgroup"
-        if top or not os.path.exists("/sys/fs/cgroup/cgroup.procs"):
-            _write(path, str(os.getpid()))
+    top, file = "/sys/fs/cgroup", "cgroup.procs"
+    if os.path.exists(f"{top}/{file}"):  # version 2: the directories in it are plain groups
+        _write(f"{top}/{file}", str(os.getpid()))
+        return
+    with contextlib.suppress(OSError):
+        for name in os.listdir(top):
+            _write(f"{top}/{name}/{file}", str(os.getpid()))
 
 
 def _leave_mount_namespace() -> None:
@@ -56,11 +60,14 @@ def _leave_mount_namespace() -> None:
             os.close(fd)
 
 
+def has_ended(pipe: int) -> bool:
+    """Whether the process at the other end of the pipe, which never writes, has ended."""
+    return bool(select.select([pipe], [], [], 0)[0])
+
+
 def detach(name: bytes, keep: int = 0) -> None:
-    """To be called in a child of the command: another child of it goes on, this one ends; ``keep`` stays open. OSError."""
+    """To be called in a child of the command: nothing of the command's is left to it but ``keep``. OSError."""
     os.setsid()
-    if os.fork():
-        os._exit(0)
     close_descriptors(keep)
     for number in _DEFAULT:
         signal.signal(number, signal.SIG_DFL)
@@ -68,15 +75,29 @@ def detach(name: bytes, keep: int = 0) -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.umask(0o077)
-    _leave_cgroup()
-    _leave_mount_namespace()
+    sys.dont_write_bytecode = True  # the filesystem of the program may be frozen
     os.chdir("/")
     libc.set_name(name)
+    _leave_cgroup()
+    _spare()
+
+
+def settle() -> None:
+    """For a process that stays, when it has loaded all it needs: from here on it may see other files. OSError."""
+    _leave_mount_namespace()
+    os.chdir("/")  # that namespace's
+    gc.enable()
+    harden()
+
+
+def _spare() -> None:
+    """Keeps the OOM killer off this process."""
+    _write("/proc/self/oom_score_adj", "-1000")
 
 
 def harden() -> None:
     """Spares this process by the OOM killer, keeps it in memory, and its allocations from waiting for writes."""
-    _write("/proc/self/oom_score_adj", "-1000")
+    _spare()
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
     with contextlib.suppress(OSError):

@@ -7,7 +7,7 @@ import ctypes
 import os
 import re
 import stat
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hotcopy import filesystems, libc, mounts
 from hotcopy.devid import DevId
@@ -19,8 +19,7 @@ _BLKROGET = 0x125E  # linux/fs.h, _IO(0x12, 94)
 _NETWORK_SOURCE = re.compile(r"(//[^/]+/|(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9_.-]+):/)")
 
 
-@dataclass(frozen=True)
-class BlockDevice:
+class BlockDevice(NamedTuple):
     """A block device of this system. ``path`` is what the user calls it, absolute; ``node`` has no links."""
 
     path: str

@@ -8,8 +8,7 @@ import errno
 import os
 import types
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import final
+from typing import NamedTuple, final
 
 from hotcopy import __version__, abi, libc
 from hotcopy.devid import DevId
@@ -27,8 +26,7 @@ _REMEDIES = {
 }
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     """Space for the store: a regular file open read-only and where its blocks are on an open block device.
 
     Or ``file_fd`` equals ``bdev_fd``: a block device opened O_RDWR | O_EXCL, which is the store's alone.
@@ -39,8 +37,7 @@ class Segment:
     extents: Sequence[Extent]
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """One device to copy; ``segment`` None when the origin has its store already.
 
     ``floor_percent`` of the store's filesystem stay free (the keeper sees to it); with ``fixed_store`` the segment
@@ -56,8 +53,7 @@ class Origin:
     fixed_store: bool = False
 
 
-@dataclass(frozen=True)
-class StoreSegment:
+class StoreSegment(NamedTuple):
     """A part of a store as the driver knows it: sizes in bytes, ``ino`` 0 for a block device."""
 
     device: DevId
@@ -66,8 +62,7 @@ class StoreSegment:
     used: int
 
 
-@dataclass(frozen=True)
-class Waited:
+class Waited(NamedTuple):
     """What a wait told: the event number to wait past, and how many hot copies and keepers (0 or 1) there are."""
 
     seen: int
@@ -75,8 +70,7 @@ class Waited:
     keepers: int
 
 
-@dataclass(frozen=True)
-class Created:
+class Created(NamedTuple):
     """What one create call made: a hot copy number per origin, and its times in nanoseconds."""
 
     minors: tuple[int, ...]
@@ -84,8 +78,7 @@ class Created:
     total_ns: int
 
 
-@dataclass(frozen=True)
-class HotCopy:
+class HotCopy(NamedTuple):
     """One hot copy as the driver reports it; sizes in bytes, sectors of 512 bytes, times in nanoseconds."""
 
     minor: int

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from hotcopy import keeper, sessions
+from hotcopy import sessions, starter
 from hotcopy.driver import Driver, HotCopy
 
 
@@ -15,7 +15,7 @@ def finish(driver: Driver, copy: HotCopy) -> tuple[str, ...]:
     parts = driver.stores(copy.minor)
     sessions.end(driver, copy)
     if not driver.hot_copies():
-        keeper.await_end(driver)
+        starter.await_end(driver)
     in_use = sessions.stores_in_use(driver)
     let_go = {part.device for part in parts if part.ino and (part.device, part.ino) not in in_use}
     remarks = [sessions.give_back(device, in_use) for device in sorted(let_go)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hotcopy.fsmap import Range
 
@@ -20,8 +20,7 @@ _BATCH = 1 << 16  # clusters of one batch
 _LOOK = 256  # clusters looked at in one go
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """Where things are, in bytes; ``bits`` is the width of a table's entry."""
 
     tables: tuple[int, ...]

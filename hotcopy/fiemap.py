@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hotcopy import libc
 from hotcopy.errors import HcpError
@@ -54,8 +54,7 @@ class _Map(ctypes.Structure):
     ]
 
 
-@dataclass(frozen=True)
-class Extent:
+class Extent(NamedTuple):
     """A run of a file: offset in the file, address on the device and length, all in bytes."""
 
     logical: int

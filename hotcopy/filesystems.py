@@ -6,9 +6,8 @@ from __future__ import annotations
 import ctypes
 import os
 import stat
-import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hotcopy import libc, mounts
 from hotcopy.devid import DevId
@@ -25,8 +24,7 @@ _BTRFS_IOC_FS_INFO = 0x8400941F  # linux/btrfs.h; the fsid is at byte 16
 _FS_INFO_SIZE = 1024
 
 
-@dataclass(frozen=True)
-class Filesystem:
+class Filesystem(NamedTuple):
     """A mounted filesystem: the devices it is on (several only for btrfs and its like) and every mount of it."""
 
     fstype: str
@@ -54,6 +52,8 @@ def _block(path: str) -> DevId | None:
 
 def _btrfs(mount: Mount, sysfs: Sysfs) -> tuple[DevId, ...]:
     """By the filesystem's id: the source of the mount names one device, or /dev/root, which is none."""
+    import uuid  # only here
+
     info = ctypes.create_string_buffer(_FS_INFO_SIZE)
     try:
         fd = os.open(mount.mount_point, os.O_RDONLY | os.O_CLOEXEC)

@@ -16,6 +16,7 @@ import signal
 import struct
 import time
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from hotcopy import abi, fat, fsmap, libc
 from hotcopy.devid import DevId
@@ -23,7 +24,6 @@ from hotcopy.driver import Driver, HotCopy
 from hotcopy.errors import HcpError
 from hotcopy.fiemap import Extent
 from hotcopy.fsmap import Range
-from hotcopy.output import complain
 
 _EXT = ("ext2", "ext3", "ext4")  # ext4's code reads them all, and only it can tell
 _FAT = ("vfat", "msdos")
@@ -31,6 +31,7 @@ _MOUNTS = {"ext4": "noload", "xfs": "norecovery,nouuid"}  # the journal is left 
 _BLKROSET = 0x125D  # linux/fs.h, _IO(0x12, 93)
 _PAIR = struct.Struct("=QQ")
 _END = _PAIR.pack(0, 0)  # no free range is empty
+_DOUBT = _PAIR.pack((1 << 64) - 1, 0)  # nor does one begin there; why follows
 _LET_GO = 0.5  # seconds that a killed child may take to end
 # Anything that is there will do: in our mount namespace nobody looks at what it covers.
 _HIDDEN = "/proc"
@@ -38,6 +39,13 @@ _HIDDEN = "/proc"
 
 class DoubtError(Exception):
     """Why the free blocks are taken for used."""
+
+
+class Told(NamedTuple):
+    """How many bytes the driver knows to have been free, or (0) why it does not know any."""
+
+    free: int
+    doubt: str = ""
 
 
 def refuse_doubtful(superblock: bytes, fstype: str) -> None:
@@ -137,17 +145,12 @@ def _child(node: str, fstype: str, dev: DevId, pipe: int) -> None:
             _write(pipe, b"".join(_PAIR.pack(item.start, item.length) for item in batch))
         _write(pipe, _END)
     except (DoubtError, OSError, ValueError, struct.error) as error:
-        _debug(f"the free blocks of {node} are not known: {error}")
+        _write(pipe, _DOUBT + (getattr(error, "strerror", None) or str(error)).encode(errors="replace"))
 
 
 def _write(pipe: int, data: bytes) -> None:
     while data:
         data = data[os.write(pipe, data) :]
-
-
-def _debug(text: str) -> None:
-    if os.environ.get("HCP_DEBUG"):
-        complain(f"hcp: debug: {text}")
 
 
 def _read(pipe: int, deadline: float) -> tuple[bytes, bool]:
@@ -192,11 +195,16 @@ def find(node: str, dev: DevId, size: int, fstype: str, limit: float) -> list[Ra
     finally:
         os.close(reader)
         _end(child)
+    pairs, doubt, why = data.partition(_DOUBT)
+    if doubt:
+        raise DoubtError(why.decode(errors="replace"))
     if ended and data[-_PAIR.size :] != _END:
         raise DoubtError("it was not told to the end")
+    if not ended and len(data) < _PAIR.size:
+        raise DoubtError(f"the filesystem has not told within {limit:.0f} seconds")
     # Past the limit what has come is right as far as it goes; the rest counts as used.
-    pairs = _PAIR.iter_unpack(data[: len(data) // _PAIR.size * _PAIR.size])
-    return whole_units((Range(start, length) for start, length in pairs if length), size)
+    found = _PAIR.iter_unpack(pairs[: len(pairs) // _PAIR.size * _PAIR.size])
+    return whole_units((Range(start, length) for start, length in found if length), size)
 
 
 @contextlib.contextmanager
@@ -213,21 +221,20 @@ def _read_only(copy: HotCopy) -> Iterator[None]:
         os.close(fd)
 
 
-def tell(driver: Driver, copy: HotCopy, fstype: str, limit: float = 5.0) -> int:
-    """Tells the driver which blocks of a new hot copy were free; how many bytes that is, 0 when it is not known.
+def tell(driver: Driver, copy: HotCopy, fstype: str, limit: float = 5.0) -> Told:
+    """Tells the driver which blocks of a new hot copy were free.
 
     ``fstype`` is the filesystem directly on the origin. Before anything is written to the hot copy; takes at most
     ``limit`` seconds and a little. Never raises.
     """
     if fstype not in (*_EXT, *_FAT, "xfs"):
-        return 0
+        return Told(0, f"{fstype} does not tell")
     try:
         with _read_only(copy):
             ranges = find(copy.node, copy.device, copy.nr_sectors * abi.SECTOR_SIZE, fstype, limit)
         if not ranges:
-            return 0
+            return Told(0, "the filesystem has none")
         driver.set_free(copy.minor, [Extent(item.start, item.start, item.length) for item in ranges])
     except (DoubtError, HcpError, OSError) as error:
-        _debug(f"the free blocks of {copy.node} are not known: {error}")
-        return 0
-    return sum(item.length for item in ranges)
+        return Told(0, getattr(error, "strerror", None) or str(error))
+    return Told(sum(item.length for item in ranges))

@@ -1,60 +1,102 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Making a directory on a filesystem that may be frozen, without hanging on it."""
+"""Writing to a filesystem that may be frozen, without hanging on it.
+
+The kernel has no call that tells whether a filesystem is frozen, and a write to a frozen one sleeps uninterruptibly; so
+a child process tries it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import time
+from collections.abc import Iterable
+from typing import Callable
+
+from hotcopy import libc
+
+_PROBE = "user.hotcopy-probe"  # an attribute that no file has
 
 
-def _child(root: int, name: str, parent: int) -> int:
-    null = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)  # whoever reads our output must not wait for this process
-    for fd in [int(text) for text in os.listdir("/proc/self/fd")]:
-        if fd > 2 and fd != root:  # the lock among them
-            with contextlib.suppress(OSError):
-                os.close(fd)
-    made = False
-    try:
-        os.mkdir(name, 0o700, dir_fd=root)
-        made = True
-    except FileExistsError:
-        pass
-    except OSError as error:
-        return error.errno or 255
-    if made and os.getppid() != parent:
-        os.rmdir(name, dir_fd=root)  # thawed after hcp had given up
-    return 0
-
-
-def make_directory(root: int, name: str, patience: float) -> bool:
-    """Makes directory ``name`` (mode 0700) in the open directory ``root``; one that exists is fine.
-
-    False when that took longer than ``patience`` seconds. The kernel has no call that tells whether a filesystem
-    is frozen, and a write to a frozen one sleeps uninterruptibly; so a child process tries it, and even an
-    existing directory makes it wait (mkdir asks for write access before it looks). Raises OSError.
-    """
-    parent = os.getpid()
+def _start(root: int, job: Callable[[], None]) -> int:
+    """A child process that does ``job`` and holds nothing of ours but ``root``; its exit status is the errno."""
     child = os.fork()
-    if child == 0:
-        status = 255
-        try:
-            status = _child(root, name, parent)
-        finally:
-            os._exit(status)
+    if child:
+        return child
+    status = 255
+    try:
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)  # whoever reads our output must not wait for this process
+        for fd in [int(text) for text in os.listdir("/proc/self/fd")]:
+            if fd > 2 and fd != root:  # the lock among them
+                with contextlib.suppress(OSError):
+                    os.close(fd)
+        job()
+        status = 0
+    except OSError as error:
+        status = error.errno or 255
+    finally:
+        os._exit(status)
+
+
+def _ended(child: int, patience: float) -> int | None:
+    """The errno (0: none) that the child ended with, None when it has not within ``patience`` seconds."""
     deadline = time.monotonic() + patience
     pause = 0.001
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
-            break
+            return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 255
         if time.monotonic() > deadline:
-            return False
+            return None
         time.sleep(pause)
         pause = min(pause * 2, 0.1)
-    number = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 255
+
+
+def make_directory(root: int, name: str, patience: float) -> bool:
+    """Makes directory ``name`` (mode 0700) in the open directory ``root``; one that exists is fine.
+
+    False when that took longer than ``patience`` seconds: even an existing directory makes it wait (mkdir asks for
+    write access before it looks). Raises OSError.
+    """
+    parent = os.getpid()
+
+    def make() -> None:
+        try:
+            os.mkdir(name, 0o700, dir_fd=root)
+        except FileExistsError:
+            return
+        if os.getppid() != parent:
+            os.rmdir(name, dir_fd=root)  # thawed after hcp had given up
+
+    number = _ended(_start(root, make), patience)
     if number:
         raise OSError(number, os.strerror(number))
-    return True
+    return number is not None
+
+
+def is_frozen(root: int, patience: float) -> bool:
+    """Whether the filesystem that ``root`` is open on takes no write for ``patience`` seconds."""
+
+    def probe() -> None:
+        os.removexattr(root, _PROBE)  # asks for write access before it looks
+
+    return _ended(_start(root, probe), patience) is None
+
+
+def write_back(root: int, others: Iterable[int], patience: float) -> int | None:
+    """Writes back the filesystem that ``root`` is open on, however long it takes. OSError.
+
+    None when it is done; or the first of ``others`` (roots too) that is frozen and keeps it from ever being done.
+    """
+    child = _start(root, lambda: libc.syncfs(root))
+    while True:
+        number = _ended(child, patience)
+        if number:
+            raise OSError(number, os.strerror(number))
+        if number == 0:
+            return None
+        for other in others:
+            if is_frozen(other, patience):
+                return other

@@ -21,7 +21,7 @@ import ctypes
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hotcopy import libc
 from hotcopy.devid import DevId
@@ -36,8 +36,7 @@ _RECORD = struct.Struct("=IIQQQQ24x")  # struct fsmap
 _BATCH = 8192  # records of one call: 512 KiB
 
 
-@dataclass(frozen=True)
-class Range:
+class Range(NamedTuple):
     """Bytes of a device."""
 
     start: int

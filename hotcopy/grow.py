@@ -7,7 +7,7 @@ import contextlib
 import enum
 import errno
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hotcopy import store
 from hotcopy.devid import DevId
@@ -30,8 +30,7 @@ class Outcome(enum.IntEnum):
     FAILED = 3
 
 
-@dataclass(frozen=True)
-class Need:
+class Need(NamedTuple):
     """A store that should grow: that of hot copy ``minor``, whose files are on ``mount``."""
 
     minor: int

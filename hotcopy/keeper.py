@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The keeper: one process for all hot copies, which lets their stores grow and ends them at their floor (design, 3.6).
 
-hcp starts it and it ends with the last hot copy; there is no state that a new one would miss. While it has nothing
+hcp starts it (starter.py) and it ends with the last hot copy; there is no state that a new one would miss. While it has nothing
 to do it holds /dev/hcp and its workers, and nothing else: no mount, no file of any filesystem.
 """
 
@@ -10,31 +10,24 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import select
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 from hotcopy import abi, daemon, grow, mounts
 from hotcopy.devid import DevId
 from hotcopy.driver import Driver, HotCopy
-from hotcopy.errors import DriverError, HcpError
+from hotcopy.errors import DriverError
 from hotcopy.grow import Outcome
 from hotcopy.mounts import Mount
-from hotcopy.output import complain
 from hotcopy.store import Space
 from hotcopy.worker import Worker
 
-_NAME = b"hcp-keeper"
-_START_PATIENCE = 10.0  # seconds: a loaded machine takes its time, and without a keeper a store does not grow
 _PERIOD = 1.0  # seconds between looks at the free space
 _BUSY_PERIOD = 0.02  # seconds, while a store is growing
 _MOST_IDLE = 2  # workers
 _SOON = 2.0  # seconds that this takes unless the filesystem is frozen
 _PAUSE = 0.5  # seconds until the next attempt after one that did not succeed, twice that after the next, ...
 _LONGEST_PAUSE = {Outcome.GROWN: 0.0, Outcome.NO_ROOM: 1.0, Outcome.UNUSABLE: 60.0, Outcome.FAILED: 5.0}
-
-_held: list[int] = []
 
 Origins = dict[DevId, list[HotCopy]]
 
@@ -75,14 +68,14 @@ class _MountTable:
         return mounts.whole_and_writable(mounts.of_device(self._mounts, dev))
 
 
-@dataclass
 class _Growth:
     """What is known of the growth of one store; ``worker`` is at it."""
 
-    worker: Worker | None = None
-    started: float = 0.0
-    not_before: float = 0.0
-    failures: int = 0
+    def __init__(self) -> None:
+        self.worker: Worker | None = None
+        self.started = 0.0
+        self.not_before = 0.0
+        self.failures = 0
 
     def note(self, outcome: Outcome) -> None:
         """When the next attempt may be. The free blocks of a new hot copy become known in a moment, or never."""
@@ -91,15 +84,15 @@ class _Growth:
         self.not_before = time.monotonic() + pause
 
 
-@dataclass
 class Keeper:
     """What the keeper remembers between two looks."""
 
-    driver: Driver
-    table: _MountTable = field(default_factory=_MountTable)
-    growths: dict[DevId, _Growth] = field(default_factory=dict)
-    idle: list[Worker] = field(default_factory=list)
-    looked: float = 0.0
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+        self.table = _MountTable()
+        self.growths: dict[DevId, _Growth] = {}
+        self.idle: list[Worker] = []
+        self.looked = 0.0
 
     def step(self) -> None:
         """Looks at every hot copy once, and does what there is to do. DriverError."""
@@ -169,11 +162,6 @@ class Keeper:
                     self.driver.end(copies[0].minor, abi.State.OVERFLOW, reason)
 
 
-def _is_open(starter: int) -> bool:
-    """Whether the process at the other end of the pipe, which never writes, is still there."""
-    return not select.select([starter], [], [], 0)[0]
-
-
 def _serve(driver: Driver, starter: int, served: bool) -> bool:
     """Until there is no hot copy left. False when there is another keeper, or the driver does not want one.
 
@@ -184,11 +172,11 @@ def _serve(driver: Driver, starter: int, served: bool) -> bool:
     try:
         while True:
             try:
-                # The first call returns at once, and is what whoever started us is waiting for.
+                # The first call returns at once.
                 waited = driver.wait(seen, keeper.period, keeper=True)
                 seen = waited.seen
                 served = served or waited.hot_copies > 0
-                if not waited.hot_copies and (served or not _is_open(starter)):
+                if not waited.hot_copies and (served or daemon.has_ended(starter)):
                     return True
                 keeper.step()
             except DriverError as error:
@@ -198,13 +186,12 @@ def _serve(driver: Driver, starter: int, served: bool) -> bool:
         keeper.close()
 
 
-def run(starter: int) -> None:
-    """What the keeper does, from its registration to its end. ``starter``: a pipe that ends with the hcp that started it."""
+def run(driver: Driver, starter: int) -> None:
+    """What the keeper does; ``driver`` is registered as its own. ``starter``: a pipe that ends with the hcp that started it."""
     served = False
     with Driver() as asking:
-        daemon.harden()
         while True:
-            with Driver() as driver:
+            with driver:
                 if not _serve(driver, starter, served):
                     return
             # Whoever asked while we were registered has relied on us: a hot copy may have come since.
@@ -212,48 +199,4 @@ def run(starter: int) -> None:
             if not waited.hot_copies or waited.keepers:
                 return
             served = True
-
-
-def _start() -> None:
-    reader, writer = os.pipe2(os.O_CLOEXEC)  # our end is closed when we end, no sooner
-    child = os.fork()
-    if child == 0:
-        with contextlib.suppress(BaseException):
-            daemon.detach(_NAME, keep=reader)
-            run(reader)
-        os._exit(0)
-    os.close(reader)
-    _held.append(writer)
-    with contextlib.suppress(ChildProcessError):  # our parent has us ignore SIGCHLD
-        os.waitpid(child, 0)
-
-
-def await_end(driver: Driver) -> None:
-    """After the removal of the last hot copy: until the keeper has gone (a moment), so that the driver can be unloaded."""
-    deadline = time.monotonic() + _START_PATIENCE
-    with contextlib.suppress(HcpError):
-        while driver.wait(0, 0).keepers and time.monotonic() < deadline:
-            time.sleep(0.005)
-
-
-def ensure(driver: Driver) -> None:
-    """Starts a keeper unless there is one, and returns when it is there.
-
-    Call it before the hot copy is made, so that its store can grow from the first moment on, and again when it exists: in
-    between a keeper may have ended with other hot copies.
-    A failure is a warning, since the hot copy works until its store is full. Must be called in a process with one thread.
-    """
-    try:
-        if driver.wait(0, 0).keepers:
-            return
-        _start()
-        deadline = time.monotonic() + _START_PATIENCE
-        while not driver.wait(0, 0).keepers:
-            if time.monotonic() > deadline:
-                complain("hcp: warning: the keeper did not start, so the space for changed blocks does not grow")
-                return
-            time.sleep(0.005)
-    except (OSError, HcpError) as error:
-        complain(
-            f"hcp: warning: the keeper could not be started, so the space for changed blocks does not grow: {error}"
-        )
+            driver = Driver()

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Union
+from typing import NamedTuple, Union
 
 from hotcopy import mounting, mounts
+from hotcopy.dates import iso_date, local_date
+from hotcopy.devid import DevId
 from hotcopy.driver import HotCopy
 from hotcopy.mounts import Mount
 
@@ -17,37 +17,39 @@ NONE = "No Hot Copy sessions"
 NOT_MOUNTED = "-"  # one word, and no path: "$(awk …)/" in a script must not become "/"
 JSON_FORMAT = 1
 _VALUE_COLUMN = 24  # characters before every value
-_NS = 1_000_000_000
 
 JsonValue = Union[str, int, bool, list[str], None]
 
 
-@dataclass(frozen=True)
-class Session:
+class Session(NamedTuple):
     """A hot copy and where it is mounted."""
 
     copy: HotCopy
     mounted: tuple[str, ...]
+    grows: bool  # its store, as it is needed
+
+
+def _stuck(copies: Sequence[HotCopy]) -> set[DevId]:
+    """Origins whose stores do not grow: a store on its own origin takes blocks that are known to be free in all."""
+    return {
+        copy.origin
+        for copy in copies
+        if copy.fixed_store or (copy.store == copy.origin and copy.state == "active" and not copy.free_known)
+    }
 
 
 def sessions(copies: Sequence[HotCopy], table: Sequence[Mount]) -> tuple[Session, ...]:
     """Joins what the driver says with what is mounted."""
-    return tuple(Session(copy, mounting.mounted_at(copy.device, table)) for copy in copies)
+    stuck = _stuck(copies)
+    return tuple(
+        Session(copy, mounting.mounted_at(copy.device, table), copy.state == "active" and copy.origin not in stuck)
+        for copy in copies
+    )
 
 
 def mebibytes(number: int) -> str:
     """``0.25 MiB (262144 bytes)``."""
     return f"{number / (1 << 20):.2f} MiB ({number} bytes)"
-
-
-def local_date(created_ns: int) -> str:
-    """As date(1) prints it in the C locale and the local time zone."""
-    return time.strftime("%a %b %e %H:%M:%S %Z %Y", time.localtime(created_ns // _NS))
-
-
-def iso_date(created_ns: int) -> str:
-    """ISO 8601 in UTC with nanoseconds: ``2026-11-23T12:40:11.123456789Z``."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(created_ns // _NS)) + f".{created_ns % _NS:09d}Z"
 
 
 def record(session: Session) -> tuple[str, ...]:
@@ -70,6 +72,7 @@ def record(session: Session) -> tuple[str, ...]:
         ("Store Allocated", mebibytes(copy.store_bytes)),
         ("Store Used", mebibytes(copy.store_used_bytes)),
         ("Free Space Floor", f"{copy.floor_percent} %"),
+        ("Store Grows", "yes" if session.grows else "no"),
     ]
     return (f"****** {copy.name} ******", *(f" {label}:".ljust(_VALUE_COLUMN) + value for label, value in rows))
 
@@ -113,6 +116,7 @@ def as_json(found: Sequence[Session]) -> str:
             "store_bytes": session.copy.store_bytes,
             "store_used_bytes": session.copy.store_used_bytes,
             "store_fixed": session.copy.fixed_store,
+            "store_grows": session.grows,
             "growths": session.copy.growths,
             "floor_percent": session.copy.floor_percent,
             "free_known": session.copy.free_known,

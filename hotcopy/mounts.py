@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hotcopy.devid import DevId
 
@@ -43,8 +43,7 @@ def escape(path: str) -> str:
     return re.sub(r"[ \t\n\\]", lambda m: f"\\{ord(m[0]):03o}", path)
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(NamedTuple):
     """One mount: ``root`` is the directory of the filesystem that is seen at ``mount_point``."""
 
     dev: DevId

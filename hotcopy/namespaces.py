@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 
 from hotcopy import mounts
 from hotcopy.devid import DevId
@@ -35,7 +34,7 @@ def foreign_mounts(known: Collection[DevId]) -> tuple[Mount, ...]:
         except (OSError, ValueError):
             continue
         found += [
-            replace(mount, mount_point=f"{process}/root{mount.mount_point}")
+            mount._replace(mount_point=f"{process}/root{mount.mount_point}")
             for mount in table
             if mount.dev not in known
         ]

@@ -6,8 +6,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Union
+from typing import NamedTuple, Union
 
 from hotcopy import checks, cycles, filesystems, store
 from hotcopy import device as devices
@@ -24,8 +23,7 @@ from hotcopy.targets import Target
 ELSEWHERE = "name a place for them with -c: a mounted device, a directory on another disk, or an unmounted device"
 
 
-@dataclass(frozen=True)
-class FilesystemPlace:
+class FilesystemPlace(NamedTuple):
     """Files in ``.hotcopy/`` at the root of a mounted filesystem; ``shown`` is what the user is told."""
 
     mount: Mount
@@ -33,8 +31,7 @@ class FilesystemPlace:
     shown: str
 
 
-@dataclass(frozen=True)
-class DevicePlace:
+class DevicePlace(NamedTuple):
     """A block device that nobody uses, all of it."""
 
     device: BlockDevice
@@ -48,8 +45,7 @@ class DevicePlace:
 Place = Union[FilesystemPlace, DevicePlace]
 
 
-@dataclass(frozen=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """What there is on this machine: looked at once, so that all decisions are about one state.
 
     ``filesystems`` may have some that are mounted for other processes only, and not in ``table``.

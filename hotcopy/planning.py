@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hotcopy import abi, checks, cycles, filesystems, mounting, mounts, namespaces, places, store, targets
 from hotcopy.device import BlockDevice
@@ -18,8 +18,7 @@ from hotcopy.sysfs import Sysfs
 from hotcopy.targets import Target
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What the command line asked for; ``store_size`` in bytes, ``changed_blocks`` as -c has it, ``quota`` in percent."""
 
     devices: tuple[str, ...]
@@ -33,8 +32,7 @@ class Request:
     all_blocks: bool = False  # keep what was free, too: deleted files, an image exact to the last byte
 
 
-@dataclass(frozen=True)
-class OriginPlan:
+class OriginPlan(NamedTuple):
     """One hot copy to make. ``place`` is None when it shares the store of earlier ones of its origin.
 
     ``fixed``: the store is made once and for all. ``fstype`` is what to mount it as, "" when it is not mounted, and
@@ -55,8 +53,7 @@ class OriginPlan:
         return self.target.device
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """One instant: its hot copies, and what is frozen for them, the upper filesystems first."""
 
     request: Request
@@ -132,19 +129,19 @@ def _origin(request: Request, target: Target, named: Place | None, around: Surro
     checks.refuse_device(target, around.hot_copies, around.sysfs)
     checks.refuse_filesystems(target)
     sharing = _sharing(request, target.device, around.hot_copies)
-    fstype, not_mounted = _mountable(request, target, around.sysfs)
     if sharing:
         _refuse_all_blocks(request, target.device, sharing)
         if named is not None:
             _refuse_other_place(target.device, sharing, named)
         floor = sharing[-1].floor_percent if request.quota is None else request.quota
-        return OriginPlan(target, None, sharing[0].store_path, floor, False, fstype, not_mounted)
+        return OriginPlan(target, None, sharing[0].store_path, floor, False, *_mountable(request, target, around.sysfs))
     place = named if named is not None else places.default(target, around)
     fixed = (
         request.store_size is not None or isinstance(place, DevicePlace) or _needs_all_at_once(request, target, place)
     )
     floor = store.FLOOR_PERCENT if request.quota is None else request.quota
-    return OriginPlan(target, place, place.shown, floor, fixed, fstype, not_mounted)
+    # The last, as the least of what can be wrong: there is a way around it.
+    return OriginPlan(target, place, place.shown, floor, fixed, *_mountable(request, target, around.sysfs))
 
 
 def _needs_all_at_once(request: Request, target: Target, place: Place) -> bool:

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hotcopy.errors import HcpError
 
@@ -13,8 +12,7 @@ from hotcopy.errors import HcpError
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(NamedTuple):
     """How a program ended: its status and its two outputs, each stripped."""
 
     status: int
@@ -38,6 +36,8 @@ def run(*argv: str, timeout: float | None = None) -> Done:
     Raises HcpError when the program is missing or takes longer than ``timeout`` seconds; a status other than 0
     is for the caller to judge.
     """
+    import subprocess  # a hot copy that is not mounted needs none of it
+
     variables = {**os.environ, "LC_ALL": "C", "PATH": search_path()}
     try:
         done = subprocess.run(

@@ -9,9 +9,8 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from hotcopy import __version__, checks, output
 from hotcopy.attach import MODULE
@@ -28,8 +27,7 @@ _DKMS_NO_HEADERS = 21
 _UNSIGNED = ("Key was rejected", "Required key not available")
 
 
-@dataclass(frozen=True)
-class Host:
+class Host(NamedTuple):
     """The machine to set up: its root directory (tests give another than /), its kernel, and a checkout's source."""
 
     root: Path
@@ -67,8 +65,7 @@ class Host:
         return None
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What the command line asked for."""
 
     silent: bool = False

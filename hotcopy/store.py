@@ -17,8 +17,7 @@ import stat
 import struct
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, NamedTuple
 
 from hotcopy import abi, blocks, fiemap, libc
 from hotcopy.devid import DevId
@@ -49,8 +48,7 @@ _FS_XFLAG_REALTIME = 0x1
 InUse = Collection[tuple[DevId, int]]
 
 
-@dataclass(frozen=True)
-class Space:
+class Space(NamedTuple):
     """The free space that a store may be taken from, in bytes. ``usable`` is what is free above the floor."""
 
     total: int
@@ -71,8 +69,7 @@ class Space:
         return cls(total, max(0, free - floor - _SPARE), free <= floor)
 
 
-@dataclass(frozen=True)
-class Store:
+class Store(NamedTuple):
     """A file of a store that was just made: open read-only, its extents in bytes of its device."""
 
     file_fd: int
@@ -273,8 +270,7 @@ def extending(root: int, where: str) -> Iterator[Extension]:
         os.close(directory)
 
 
-@dataclass(frozen=True)
-class Extension:
+class Extension(NamedTuple):
     """Makes further files in the directory of a store; what the driver did not take has to be dropped."""
 
     root: int

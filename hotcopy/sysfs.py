@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hotcopy.devid import DevId
 
 
-@dataclass(frozen=True)
-class Sysfs:
+class Sysfs(NamedTuple):
     """/sys; another root is for tests. What cannot be read is not there: devices come and go."""
 
     root: str = "/sys"

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hotcopy import filesystems
 from hotcopy.device import BlockDevice
@@ -13,8 +13,7 @@ from hotcopy.filesystems import Filesystem
 from hotcopy.sysfs import Sysfs
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """One origin: ``filesystem`` is mounted directly from it; ``above`` are all it carries, in the order of freezing.
 
     A partition has its filesystem in both; a disk has only ``above``; a raw device has neither. ``carried`` are the

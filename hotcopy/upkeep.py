@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hotcopy import keeper
+from hotcopy import starter
 from hotcopy.driver import Driver, HotCopy
 
 
 def restart_keeper(driver: Driver, copies: Iterable[HotCopy]) -> None:
     """Starts the keeper again where there is work for one. Never fails: what hcp was asked to do comes first."""
     if any(copy.state == "active" for copy in copies):
-        keeper.ensure(driver)
+        starter.ensure(driver)

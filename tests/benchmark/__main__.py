@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tests.benchmark.chart import chart
 from tests.benchmark.document import document
 from tests.benchmark.facts import TREE, facts, load
 from tests.benchmark.figures import Figures, pace
-from tests.benchmark.plan import BASELINE, SETUPS, Plan, full_plan, quick_plan, work
+from tests.benchmark.plan import BASELINE, FREEZES, SETUPS, WORKS, Plan, full_plan, quick_plan, work
 from tests.benchmark.record import Record
 from tests.benchmark.targets import judge
 from tests.driver.bench.bench import Bench
@@ -24,6 +25,8 @@ from tests.driver.bench.kernels import KERNELS
 from tests.driver.bench.progress import say
 
 DOCS = TREE / "docs"
+SETUP_NAMES = tuple(row.name for row in SETUPS)
+WORK_NAMES = (*(row.name for row in WORKS), FREEZES)
 
 
 class Progress:
@@ -78,13 +81,29 @@ def conclude(record: Record) -> int:
     return 1 if missed else 0
 
 
+def _some(choices: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
+    """A type of argparse's: names with commas between them, each one of the choices."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        names = tuple(name for name in text.split(",") if name)
+        strange = [name for name in names if name not in choices]
+        if strange:
+            raise argparse.ArgumentTypeError(f"{', '.join(strange)} is none of {', '.join(choices)}")
+        return names
+
+    return parse
+
+
 def options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.benchmark", description=__doc__)
     parser.add_argument("--kernel", default="6.12", choices=[kernel.name for kernel in KERNELS])
     parser.add_argument("--quick", action="store_true", help="one round of fewer set-ups; docs/ stays as it is")
     parser.add_argument("--iops", type=int, default=0, help="the throttle, instead of one the guest is found fit for")
-    parser.add_argument("--setups", default="", help="some of: " + ",".join(row.name for row in SETUPS))
+    parser.add_argument(
+        "--only", type=_some(SETUP_NAMES), default=(), metavar="SETUPS", help=f"some of {','.join(SETUP_NAMES)}"
+    )
+    parser.add_argument("--works", type=_some(WORK_NAMES), default=(), help=f"some of {','.join(WORK_NAMES)}")
     parser.add_argument("--report", type=Path, help="no run: the report of this earlier one, in docs/")
     return parser.parse_args()
 
@@ -97,8 +116,7 @@ def main() -> int:
         record = Record.from_json(given.report.read_text(encoding="utf-8"))
         write(record, DOCS)
         return conclude(record)
-    names = [name for name in given.setups.split(",") if name]
-    plan = (quick_plan if given.quick else full_plan)(given.iops, names)
+    plan = (quick_plan if given.quick else full_plan)(given.iops, given.only, given.works)
     try:
         record = measure(bench, given.kernel, plan)
     except (BenchmarkError, GuestError) as error:
@@ -107,7 +125,7 @@ def main() -> int:
     kept = bench.cache.root / "benchmarks" / time.strftime(f"{given.kernel}-%Y%m%d-%H%M%S")
     write(record, kept)
     (kept / "raw.json").write_text(record.to_json(), encoding="utf-8")
-    if not given.quick and not names:
+    if not (given.quick or given.only or given.works):
         write(record, DOCS)
     say(f"raw results: {kept / 'raw.json'}")
     return conclude(record)

@@ -27,7 +27,9 @@ class BenchmarkError(RuntimeError):
     """The half in the guest did not come to its end."""
 
 
-def boot(bench: Bench, kernel: str, plan: Plan, what: str, disk: Disk, on_result: Callable[[Result], None]) -> None:
+def boot(
+    bench: Bench, kernel: str, plan: Plan, what: str, disks: tuple[Disk, ...], on_result: Callable[[Result], None]
+) -> None:
     """One guest, one half of the benchmark."""
     said: list[str] = []
 
@@ -36,7 +38,7 @@ def boot(bench: Bench, kernel: str, plan: Plan, what: str, disk: Disk, on_result
         say(line)
 
     # One CPU: QEMU may run a guest's CPUs on one thread, and then its idle time would mean nothing.
-    machine = Machine(disks=(disk, FREEZE_DISK), cpus=1)
+    machine = Machine(disks=disks, cpus=1)
     say(f"booting kernel {kernel} to {what} ({bench.accelerator()}) ...")
     with Guest(bench, kernel, machine, files={"plan.json": plan.to_json()}) as guest:
         on_result({"kind": "boot", "release": guest.ready["release"], "seconds": guest.boot_seconds})
@@ -61,11 +63,12 @@ def run_benchmark(bench: Bench, kernel: str, plan: Plan, on_result: Callable[[Re
         image: Path = scratch / "data.raw"
         # Sparse on the host; as large as any throttle needs.
         size = str(dataclasses.replace(plan, iops=plan.iops or STEPS[0]).sizes.disk)
-        boot(bench, kernel, plan, "prepare", Disk("data0", size, image), take)
+        boot(bench, kernel, plan, "prepare", (Disk("data0", size, image), FREEZE_DISK), take)
         if not found:
             raise BenchmarkError("the guest did not say what it prepared")
         plan = found[0]
         sizes = plan.sizes
         throttled = Disk("data0", size, image, iops=sizes.iops, bps=sizes.bps)
-        boot(bench, kernel, plan, "measure", throttled, take)
+        store = Disk("data2", str(sizes.store), iops=sizes.iops, bps=sizes.bps)
+        boot(bench, kernel, plan, "measure", (throttled, FREEZE_DISK, store), take)
     return plan

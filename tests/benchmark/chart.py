@@ -12,7 +12,7 @@ from tests.benchmark.tables import charted
 from tests.benchmark.targets import TARGETS
 
 COLOURS = {
-    "hcp1": "#1b7837", "hcp4": "#5aae61", "hcp8": "#a6dba0", "classic1": "#b35806", "classic4": "#fdb863",
+    "hcp1": "#1b7837", "hcp4": "#5aae61", "hcp8": "#a6dba0", "elsewhere1": "#762a83", "classic1": "#b35806", "classic4": "#fdb863",
     "thin1": "#2166ac", "thin4": "#92c5de",
 }  # fmt: skip
 LEFT, WIDTH, RIGHT = 260, 520, 60  # of the names, of the axis up to 1, of what is beyond

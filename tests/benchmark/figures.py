@@ -38,7 +38,7 @@ class Figures:
 
     samples: tuple[Sample, ...]
     frozen: dict[str, tuple[float, ...]]  # seconds, by "quiet", "load" and "alone"
-    command: tuple[float, ...]  # seconds
+    command: dict[str, tuple[float, ...]]  # seconds, by "made" (not mounted) and "mounted"
 
     @classmethod
     def of(cls, results: Iterable[dict[str, Any]]) -> Figures:
@@ -47,7 +47,7 @@ class Figures:
         return cls(
             samples=tuple(row for row in rows if row["kind"] == "sample"),
             frozen={row["where"]: tuple(row["seconds"]) for row in rows if row["kind"] == "freeze"},
-            command=tuple(second for row in rows if row["kind"] == "command" for second in row["seconds"]),
+            command={row["where"]: tuple(row["seconds"]) for row in rows if row["kind"] == "command"},
         )
 
     def of_work(self, setup: str, work: str) -> dict[int, Sample]:
@@ -81,6 +81,10 @@ class Figures:
         """Bytes to and from the disk for each of the work's."""
         return self.middle(setup, work, lambda row: row["disk_bytes"] / row["bytes"])
 
+    def disk_reads(self, setup: str, work: str) -> float | None:
+        """Bytes read from the disk for each byte of the work, which itself only writes."""
+        return self.middle(setup, work, lambda row: row["disk_read_bytes"] / row["bytes"])
+
     def kept(self, setup: str, work: str) -> float | None:
         """Bytes of old data kept for each byte that was changed."""
         return self.middle(setup, work, lambda row: row["kept_bytes"] / row["bytes"])
@@ -94,9 +98,10 @@ class Figures:
         times = self.frozen.get(where)
         return median(times) * 1000 if times else None
 
-    def command_seconds(self) -> float | None:
+    def command_seconds(self, where: str) -> float | None:
         """The median time of the whole command."""
-        return median(self.command) if self.command else None
+        times = self.command.get(where)
+        return median(times) if times else None
 
     def rounds(self) -> int:
         """How many rounds there were."""

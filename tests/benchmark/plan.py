@@ -22,7 +22,7 @@ class SetUp:
 
     name: str
     title: str
-    kind: str  # plain, loaded, hotcopy, classic or thin
+    kind: str  # plain, loaded, hotcopy, elsewhere (-c, on another disk), classic or thin
     snapshots: int = 0
     once: bool = False  # in the first round only: no target depends on it
 
@@ -35,12 +35,13 @@ SETUPS = (
     SetUp("hcp1", "Hot Copy, 1", "hotcopy", 1),
     SetUp("hcp4", "Hot Copy, 4", "hotcopy", 4, once=True),
     SetUp("hcp8", "Hot Copy, 8", "hotcopy", 8),
+    SetUp("elsewhere1", "Hot Copy, 1, -c", "elsewhere", 1),
     SetUp("classic1", "LVM classic, 1", "classic", 1),
     SetUp("classic4", "LVM classic, 4", "classic", 4, once=True),
     SetUp("thin1", "LVM thin, 1", "thin", 1),
     SetUp("thin4", "LVM thin, 4", "thin", 4, once=True),
 )
-QUICK_SETUPS = (BASELINE, LOADED, "hcp1", "hcp8", "classic1", "thin1")
+QUICK_SETUPS = (BASELINE, LOADED, "hcp1", "hcp8", "elsewhere1", "classic1", "thin1")
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,10 @@ WORKS = (
     Work("read_sequential", "sequential read of the snapshot", "bytes"),
     Work("read_random", "random 4 KiB read of the snapshot", "ios"),
 )
-LOADED_WORKS = ("sparse", "sequential")  # enough to see whether the module costs anything by itself
+FREEZES = "freezes"  # not a work on a set-up: the frozen time and the command, measured by themselves
+# Of some kinds not everything is worth its time: these show whether the module costs anything by itself, and what
+# another disk for the store saves.
+WORKS_OF_KIND = {"loaded": ("sparse", "sequential"), "elsewhere": ("sparse", "sequential")}
 LATENCY_WORKS = ("sparse", "dense", "again", "sequential", "mixed")
 
 
@@ -78,7 +82,8 @@ def work(name: str) -> Work:
 
 def works_of(row: SetUp) -> tuple[Work, ...]:
     """What is done to a set-up."""
-    return tuple(item for item in WORKS if row.kind != "loaded" or item.name in LOADED_WORKS)
+    names = WORKS_OF_KIND.get(row.kind)
+    return tuple(item for item in WORKS if names is None or item.name in names)
 
 
 def bps_of(iops: int) -> int:
@@ -108,7 +113,7 @@ class Sizes:
 
     iops: int
     seconds: float = 3.0
-    long: float = 5.0  # sequential writes: old data waits 100 ms for company, which must not weigh
+    long: float = 5.0  # large writes: old data waits 100 ms for company, which must not weigh
     short: float = 1.5  # reads, and what does not copy
     patience: float = 12.0  # a work that has to be done to its end is given up after so long
 
@@ -135,7 +140,7 @@ class Sizes:
     @property
     def new_file(self) -> int:
         """The file that is made."""
-        return _whole(0.6 * self.seconds * self.bps)
+        return _whole(0.9 * self.long * self.bps)
 
     @property
     def mixed(self) -> int:
@@ -175,22 +180,31 @@ class Plan:
     freezes: int  # how often the frozen time is taken, quiet and under load
     seconds: float  # of a work, on the undisturbed disk
     budget: float  # seconds after which no further round is begun
+    works: tuple[str, ...] = ()  # these only, FREEZES among them or not; all of them when it is empty
 
     @property
     def sizes(self) -> Sizes:
         """The sizes that go with it."""
         return Sizes(self.iops, self.seconds, self.seconds * 5 / 3, self.seconds / 2)
 
+    def is_wanted(self, name: str) -> bool:
+        """Whether this work, or FREEZES, is part of it."""
+        return not self.works or name in self.works
+
+    def works_of(self, row: SetUp) -> tuple[Work, ...]:
+        """What is done to a set-up."""
+        return tuple(item for item in works_of(row) if self.is_wanted(item.name))
+
     def setups_of_round(self, number: int) -> tuple[SetUp, ...]:
         """Which set-ups it has; the first is number 0."""
         rows = tuple(setup(name) for name in self.setups)
-        return tuple(row for row in rows if not (number and row.once))
+        return tuple(row for row in rows if self.works_of(row) and not (number and row.once))
 
     def another_round(self, number: int, passed: float) -> bool:
         """Whether there is one after this, when so many seconds have passed since the beginning."""
         done = sum(len(self.setups_of_round(past)) for past in range(number + 1))
-        needed = passed / done * len(self.setups_of_round(number + 1))
-        return number + 1 < self.rounds and passed + needed <= self.budget
+        needed = passed / max(1, done) * len(self.setups_of_round(number + 1))
+        return done > 0 and number + 1 < self.rounds and passed + needed <= self.budget
 
     def to_json(self) -> str:
         """As text."""
@@ -200,15 +214,15 @@ class Plan:
     def from_json(text: str) -> Plan:
         """What to_json made."""
         values = json.loads(text)
-        values["setups"] = tuple(values["setups"])
+        values["setups"], values["works"] = tuple(values["setups"]), tuple(values.get("works", ()))
         return Plan(**values)
 
 
-def full_plan(iops: int = 0, names: Iterable[str] = ()) -> Plan:
+def full_plan(iops: int = 0, names: Iterable[str] = (), works: Iterable[str] = ()) -> Plan:
     """Everything, three times over if the machine is fast enough for that."""
-    return Plan(iops, 3, tuple(names) or tuple(row.name for row in SETUPS), 20, 3.0, 720.0)
+    return Plan(iops, 3, tuple(names) or tuple(row.name for row in SETUPS), 20, 3.0, 720.0, tuple(works))
 
 
-def quick_plan(iops: int = 0, names: Iterable[str] = ()) -> Plan:
+def quick_plan(iops: int = 0, names: Iterable[str] = (), works: Iterable[str] = ()) -> Plan:
     """Once, with fewer set-ups."""
-    return Plan(iops, 1, tuple(names) or QUICK_SETUPS, 5, 3.0, 120.0)
+    return Plan(iops, 1, tuple(names) or QUICK_SETUPS, 5, 3.0, 120.0, tuple(works))

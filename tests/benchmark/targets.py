@@ -48,21 +48,31 @@ MEASURES = {
         lambda it: f"old bytes kept per byte changed, {it.work}; {setup(it.setup).title}",
         False,
     ),
+    "read": Measure(
+        lambda figures, it: figures.disk_reads(it.setup, it.work),
+        lambda it: f"bytes read per byte changed, {it.work}; {setup(it.setup).title}",
+        False,
+    ),
     "frozen": Measure(
         lambda figures, it: figures.frozen_ms(it.work), lambda it: f"median frozen time, {it.work}, ms", False
     ),
-    "command": Measure(lambda figures, _: figures.command_seconds(), lambda _: "the hcp command, s", False),
+    "command": Measure(
+        lambda figures, it: figures.command_seconds(it.work), lambda it: f"the hcp command, {it.work}, s", False
+    ),
 }
 
 TARGETS = (
     Target("share", "hcp1", "sparse", 0.47, "0.5"),
     Target("share", "hcp8", "sparse", 0.45, "0.5"),
+    Target("read", "hcp1", "sparse", 1.3, "1"),
+    Target("read", "hcp8", "sparse", 1.3, "1"),
     Target("kept", "hcp1", "sparse", 1.3, "1"),
     Target("kept", "hcp8", "sparse", 1.3, "1"),
     Target("share", "hcp1", "dense", 0.80, "1"),
     Target("share", "hcp8", "dense", 0.78, "1"),
     Target("share", "hcp1", "sequential", 0.32, "1/3"),
     Target("share", "hcp8", "sequential", 0.31, "1/3"),
+    Target("share", "elsewhere1", "sequential", 0.48, "1/2"),
     Target("share", "hcp1", "again", 0.97, "1"),
     Target("share", "hcp8", "again", 0.97, "1"),
     Target("share", "hcp1", "new_file", 0.97, "1"),
@@ -73,7 +83,8 @@ TARGETS = (
     Target("share", LOADED, "sparse", 1.0, "1", tolerance=0.05),
     Target("share", LOADED, "sequential", 1.0, "1", tolerance=0.05),
     Target("frozen", "hcp1", "quiet", 5.0, "0"),
-    Target("command", "hcp1", "", 1.0, "0"),
+    Target("command", "hcp1", "made", 1.0, "0"),
+    Target("command", "hcp1", "mounted", 1.0, "0"),
 )
 
 

@@ -16,6 +16,7 @@ from tests.benchmark.guest.fio import parse
 from tests.benchmark.lines import SIGN, Lines
 from tests.benchmark.plan import (
     BASELINE,
+    FREEZES,
     FULL_BPS,
     FULL_IOPS,
     QUICK_SETUPS,
@@ -40,7 +41,7 @@ def sample(setup: str, work: str, rate: float, number: int = 0, **more: Any) -> 
     values = {
         "kind": "sample", "round": number, "setup": setup, "work": work, "ios": 100, "bytes": 409600,
         "settled_seconds": count / rate - CREDIT,
-        "disk_ios": 200, "disk_bytes": 819200, "kept_bytes": 409600, "write_p99_ms": 5.0, "busy": 0.5,
+        "disk_ios": 200, "disk_bytes": 819200, "disk_read_bytes": 409600, "kept_bytes": 409600, "write_p99_ms": 5.0, "busy": 0.5,
     }  # fmt: skip
     return {**values, **more}
 
@@ -53,7 +54,8 @@ def everything(share: float) -> list[dict[str, Any]]:
             rows.append(sample(setup.name, work.name, 1000.0 if setup.name == BASELINE else 1000.0 * share))
     rows.append({"kind": "freeze", "where": "quiet", "seconds": [0.001, 0.003, 0.002]})
     rows.append({"kind": "freeze", "where": "load", "seconds": [0.01]})
-    rows.append({"kind": "command", "seconds": [0.5, 0.7]})
+    rows.append({"kind": "command", "where": "made", "seconds": [0.5, 0.7]})
+    rows.append({"kind": "command", "where": "mounted", "seconds": [0.8]})
     return rows
 
 
@@ -93,7 +95,8 @@ def test_frozen_time_is_a_median_in_milliseconds() -> None:
     figures = Figures.of(everything(1.0))
     assert figures.frozen_ms("quiet") == 2.0
     assert figures.frozen_ms("never") is None
-    assert figures.command_seconds() == 0.6
+    assert (figures.command_seconds("made"), figures.command_seconds("mounted")) == (0.6, 0.8)
+    assert figures.command_seconds("never") is None
 
 
 def test_everything_at_full_speed_meets_every_target() -> None:
@@ -162,7 +165,7 @@ def test_sizes_are_whole_and_fit(iops: int) -> None:
 
 
 def test_a_plan_survives_the_way_to_the_guest() -> None:
-    for plan in (full_plan(), quick_plan(300, ["none", "hcp1"])):
+    for plan in (full_plan(), quick_plan(300, ["none", "hcp1"], ["dense", "freezes"])):
         assert Plan.from_json(plan.to_json()) == plan
     assert quick_plan().setups == QUICK_SETUPS
     assert full_plan().setups[0] == BASELINE, "the baseline opens each round"
@@ -178,6 +181,19 @@ def test_rounds_end_with_the_time() -> None:
     assert plan.another_round(0, pace * len(first) - 1)
     assert not plan.another_round(0, pace * len(first) + 1)
     assert not plan.another_round(2, 1.0), "three are enough"
+
+
+def test_a_part_of_it() -> None:
+    plan = full_plan(names=["none", "loaded", "elsewhere1", "hcp8"], works=["dense", "sequential"])
+    assert [[work.name for work in plan.works_of(row)] for row in plan.setups_of_round(0)] == [
+        ["dense", "sequential"],
+        ["sequential"],
+        ["sequential"],
+        ["dense", "sequential"],
+    ]
+    assert not plan.is_wanted(FREEZES) and full_plan().is_wanted(FREEZES)
+    only = full_plan(works=[FREEZES])
+    assert only.is_wanted(FREEZES) and not only.setups_of_round(0) and not only.another_round(0, 1.0)
 
 
 def test_lines_are_sorted_whatever_the_pieces() -> None:
@@ -235,5 +251,5 @@ def test_a_record_can_be_read_again() -> None:
 def test_the_chart_is_svg_with_a_bar_for_each_share() -> None:
     root = xml.etree.ElementTree.fromstring(chart(Figures.of(everything(0.5))))
     bars = root.findall(".//{http://www.w3.org/2000/svg}title")
-    assert len(bars) == len(WORKS) * len(COLOURS)
+    assert len(bars) == sum(len(works_of(row)) for row in SETUPS if row.snapshots)
     assert set(COLOURS) == {row.name for row in SETUPS if row.snapshots}

@@ -7,7 +7,6 @@ import errno
 import json
 import random
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -48,7 +47,7 @@ def test_text() -> None:
 
 @pytest.mark.parametrize("found", [[], [(0, 3)], [(0, 3), (7, 1)]])
 def test_json(found: list[tuple[int, int]]) -> None:
-    later = replace(COPY, minor=2, sequence=8)
+    later = COPY._replace(minor=2, sequence=8)
     text = b"".join(as_json(Span(COPY, later), "/dev/sdc1", extents(*found)))
     assert json.loads(text) == {
         "format": 1,
@@ -87,8 +86,8 @@ def test_a_broken_last_unit_has_a_bit() -> None:
 
 
 def test_the_newest_hot_copy_is_the_default() -> None:
-    copies = [replace(COPY, minor=minor, sequence=sequence) for minor, sequence in ((1, 9), (2, 7), (3, 8))]
-    other = replace(COPY, minor=4, sequence=10, origin=DevId(9, 9))
+    copies = [COPY._replace(minor=minor, sequence=sequence) for minor, sequence in ((1, 9), (2, 7), (3, 8))]
+    other = COPY._replace(minor=4, sequence=10, origin=DevId(9, 9))
     everything = [*copies, other]
     assert choose(Request("/dev/sdc1"), DEVICE, everything) == Span(copies[0], None)
     assert choose(Request("/dev/sdc1", until="hcp1"), DEVICE, everything) == Span(copies[2], copies[0])

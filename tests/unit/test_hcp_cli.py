@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from hotcopy import checks, cli, errors, lock, mounting, signals
+from hotcopy import checks, cli, errors, lock, mounting, signals, store
 from hotcopy.run import run
 from hotcopy.sizes import parse_size
 
@@ -306,3 +306,45 @@ def test_exit_status_constants() -> None:
 def test_standard_library_only() -> None:
     code = f"import sys; sys.path.insert(0, {str(TOP)!r}); import hotcopy.cli, hotcopy.__main__"
     subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
+
+
+def test_the_floor_that_help_promises() -> None:
+    assert f"(default {store.FLOOR_PERCENT})" in " ".join(hcp("--help").stdout.split())
+
+
+def test_what_a_hot_copy_loads() -> None:
+    """Every module costs time before the hot copy is taken; these cost most, and it needs none of them."""
+    code = (
+        "import sys; before = set(sys.modules); import hotcopy.cli, hotcopy.create; print(*set(sys.modules) - before)"
+    )
+    environment = {"PYTHONPATH": str(TOP)}
+    argv = [sys.executable, "-S", "-c", code]
+    loaded = subprocess.run(
+        argv, text=True, capture_output=True, env=environment, check=True, timeout=60
+    ).stdout.split()
+    assert "hotcopy.create" in loaded
+    for module in (
+        "dataclasses",
+        "subprocess",
+        "json",
+        "socket",
+        "pickle",
+        "inspect",
+        "hotcopy.keeper",
+        "hotcopy.remove",
+    ):
+        assert module not in loaded
+
+
+def test_the_installed_command(tmp_path: Path) -> None:
+    """As packages install it; PYTHON* variables and what lies in the directory have no say."""
+    (tmp_path / "lib").symlink_to(TOP)
+    (tmp_path / "hotcopy.py").write_text("raise SystemExit(77)")
+    text = (TOP / "packaging/common/hcp").read_text()
+    assert text.startswith("#!/usr/bin/python3 -IS\n")
+    (tmp_path / "hcp").write_text(text.replace("/usr/lib/hotcopy", str(tmp_path / "lib")))
+    environment = {"PYTHONPATH": str(tmp_path), "PYTHONHOME": "/nowhere"}
+    argv = [sys.executable, "-IS", str(tmp_path / "hcp"), "--version", "--list"]
+    done = subprocess.run(argv, text=True, capture_output=True, env=environment, check=False, timeout=60, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "hcp: error: --list and --version do not go together; hcp --help shows what there is\n"

@@ -183,3 +183,13 @@ def test_runs_of_free_clusters_as_one_by_one(tmp_path: Path) -> None:
     assert len(seen) == len(set(seen))
     assert set(seen) == free
     assert all(one.start + one.length < two.start for one, two in zip(found, found[1:]))
+
+
+def test_why_it_is_not_known(tmp_path: Path) -> None:
+    """What the child process finds wrong is what the user is told."""
+    image = tmp_path / "image"
+    image.write_bytes(bytes(8192))
+    with pytest.raises(freespace.DoubtError, match="there is no ext superblock"):
+        freespace.find(str(image), DevId(0, 0), 8192, "ext4", 60.0)
+    with pytest.raises(freespace.DoubtError, match="No such file"):
+        freespace.find(str(tmp_path / "none"), DevId(0, 0), 8192, "ext4", 60.0)

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_type_hints
 
 import pytest
 
@@ -24,9 +23,8 @@ HERE = Mount(DevId(8, 1), "/", "/data", ("rw",), "ext4", "/dev/sda1", ("rw",))
 
 def hot_copy(minor: int, **changes: Any) -> HotCopy:
     values: dict[str, Any] = {}
-    for field in dataclasses.fields(HotCopy):
-        kind = str(field.type)
-        values[field.name] = {"int": 0, "bool": False, "str": ""}.get(kind, DevId(8, 1))
+    for name, kind in get_type_hints(HotCopy).items():
+        values[name] = {int: 0, bool: False, str: ""}.get(kind, DevId(8, 1))
     values.update(minor=minor, state="active", floor_percent=5)
     values.update(changes)
     return HotCopy(**values)
@@ -182,7 +180,7 @@ def test_is_settled(
     if options is not None:
         (tmp_path / "sda1").mkdir()
         (tmp_path / "sda1" / "options").write_text(options)
-    assert grow.is_settled(dataclasses.replace(HERE, fstype=fstype), str(tmp_path)) == settled
+    assert grow.is_settled(HERE._replace(fstype=fstype), str(tmp_path)) == settled
 
 
 def test_pauses() -> None:

@@ -8,7 +8,6 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -77,11 +76,30 @@ def test_record_of_the_reference() -> None:
         " Changed Blocks:        0.25 MiB (262144 bytes)",
     )
     assert lines[7] == " State:                 active"
-    assert lines[-1] == " Free Space Floor:      5 %"
+    assert lines[-2:] == (" Free Space Floor:      5 %", " Store Grows:           yes")
+
+
+ELSEWHERE = COPY._replace(minor=2, origin=DevId(8, 1))
+
+
+@pytest.mark.parametrize(
+    ("copies", "grows"),
+    [
+        ([COPY, ELSEWHERE._replace(free_known=False)], [True, True]),
+        ([COPY, COPY._replace(minor=2, free_known=False), ELSEWHERE], [False, False, True]),
+        ([COPY, COPY._replace(minor=2, free_known=False, state="failed")], [True, False]),
+        ([COPY._replace(fixed_store=True)], [False]),
+        ([COPY._replace(state="overflow")], [False]),
+    ],
+)
+def test_whose_store_grows(copies: list[HotCopy], grows: list[bool]) -> None:
+    sessions = listing.sessions(copies, TABLE)
+    assert [session.grows for session in sessions] == grows
+    assert [row["store_grows"] for row in json.loads(listing.as_json(sessions))["hot_copies"]] == grows
 
 
 def test_every_value_starts_in_column_25() -> None:
-    broken = replace(COPY, state="failed", reason="the store could not be read", read_only=True)
+    broken = COPY._replace(state="failed", reason="the store could not be read", read_only=True)
     for line in listing.text(listing.sessions([broken], TABLE))[1:]:
         assert (line[0], line[23]) == (" ", " "), line
         assert line[24] != " ", line
@@ -115,7 +133,7 @@ def test_no_sessions() -> None:
 
 
 def test_several_records() -> None:
-    lines = listing.text(listing.sessions([COPY, replace(COPY, minor=3)], TABLE))
+    lines = listing.text(listing.sessions([COPY, COPY._replace(minor=3)], TABLE))
     assert [line for line in lines if line.startswith("*")] == ["****** hcp1 ******", "****** hcp3 ******"]
 
 
@@ -147,6 +165,7 @@ def test_json() -> None:
         "store_bytes": 64 << 20,
         "store_used_bytes": 1 << 20,
         "store_fixed": False,
+        "store_grows": True,
         "growths": 2,
         "floor_percent": 5,
         "free_known": True,
@@ -157,7 +176,7 @@ def test_json() -> None:
 
 
 def test_json_survives_a_path_that_is_not_utf8() -> None:
-    odd = replace(COPY, path=os.fsdecode(b"/dev/\xff"))
+    odd = COPY._replace(path=os.fsdecode(b"/dev/\xff"))
     assert json.loads(listing.as_json(listing.sessions([odd], ())))["hot_copies"][0]["origin"] == "/dev/\udcff"
 
 
@@ -173,7 +192,7 @@ def test_find_nothing(text: str) -> None:
 
 
 def test_find_by_an_origin_whose_node_is_gone() -> None:
-    gone = replace(COPY, path="/dev/nosuch")
+    gone = COPY._replace(path="/dev/nosuch")
     assert find("/dev/nosuch", [gone], TABLE) is gone
     with pytest.raises(HcpError, match="/dev/hcp1, /dev/hcp2"):
-        find("/dev/nosuch", [gone, replace(gone, minor=2)], TABLE)
+        find("/dev/nosuch", [gone, gone._replace(minor=2)], TABLE)

@@ -14,7 +14,7 @@ from tests.benchmark.guest.freezes import measure_freezes
 from tests.benchmark.guest.report import report, say
 from tests.benchmark.guest.stages import stage
 from tests.benchmark.guest.works import Works
-from tests.benchmark.plan import Plan, SetUp, works_of
+from tests.benchmark.plan import FREEZES, Plan, SetUp
 
 PLAN = Path("/hotcopy/plan.json")
 
@@ -35,7 +35,7 @@ def measure_setup(plan: Plan, number: int, row: SetUp) -> None:
     with stage(row, plan.sizes) as found:
         say(f"round {number + 1}: {row.title} (ready in {time.monotonic() - begin:.1f} s)")
         works = Works(found, plan.sizes)
-        for work in works_of(row):
+        for work in plan.works_of(row):
             found_out = works.measure(work)
             if found_out:
                 report("sample", round=number, setup=row.name, work=work.name, **found_out)
@@ -52,7 +52,8 @@ def measure(plan: Plan) -> None:
         if not plan.another_round(number, time.monotonic() - begin):
             break
         number += 1
-    measure_freezes(plan)
+    if plan.is_wanted(FREEZES):
+        measure_freezes(plan)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from tests.benchmark.guest.fio import fill, fio, random_writes, sequential_write
 from tests.benchmark.guest.report import report
 from tests.benchmark.guest.stages import hot_copies, mounted
 from tests.benchmark.guest.watch import Watch
-from tests.benchmark.plan import MIB, STEPS, Sizes, affordable
+from tests.benchmark.plan import MIB, affordable
 from tests.driver.guest.commands import eventually, run
 
 FILE = 256 * MIB
@@ -17,7 +17,6 @@ SECONDS = "--runtime=2500ms"
 
 def calibrate() -> int:
     """The throttle, in I/Os a second."""
-    sizes = Sizes(STEPS[-1])
     run("sfdisk", "-q", "--wipe=always", place.DISK, stdin="label: dos\nsize=4194304\nsize=4194304\n")
     assert eventually(lambda: is_there(place.PLAIN))
     place.make_file_system(place.PLAIN)
@@ -27,7 +26,7 @@ def calibrate() -> int:
         fill(f"{path}-copied", FILE)
         sequential = fio(*sequential_writes(path, FILE), SECONDS)
         plain = fio(*random_writes(path, FILE), SECONDS)
-        with hot_copies(1, sizes), Watch() as watch:
+        with hot_copies(1), Watch() as watch:
             copied = fio(*random_writes(f"{path}-copied", FILE), SECONDS)
         settled = watch.settled(copied.ended) - copied.begun
     rates = {

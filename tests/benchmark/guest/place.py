@@ -15,6 +15,7 @@ from tests.driver.guest.commands import eventually, run
 DISK = os.path.realpath("/dev/disk/by-id/virtio-data0")
 PLAIN, SECOND = f"{DISK}1", f"{DISK}2"
 FREEZE_DISK = os.path.realpath("/dev/disk/by-id/virtio-data1")  # always of full speed
+STORE_DISK = os.path.realpath("/dev/disk/by-id/virtio-data2")  # as throttled as the first; nothing else is on it
 GROUP = "bench"
 CLASSIC, THIN, POOL = f"/dev/{GROUP}/classic", f"/dev/{GROUP}/thin", f"{GROUP}/pool"
 MOUNTED = Path("/mnt/bench")

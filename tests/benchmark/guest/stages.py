@@ -42,14 +42,15 @@ def mounted(node: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def hot_copies(count: int, sizes: Sizes) -> Iterator[str]:
-    """So many hot copies, one after the other; they must live to the end."""
+def hot_copies(count: int, *words: str) -> Iterator[str]:
+    """So many hot copies, one after the other, as hcp makes them by itself; they must live to the end."""
     load_module(True)
-    store = ("--store-size", f"{sizes.store >> 20}M")
     nodes: list[str] = []
     try:
         for _ in range(count):
-            nodes.append(take_as_users_do(place.PLAIN, "--skip-mount", *(() if nodes else store)))
+            nodes.append(take_as_users_do(place.PLAIN, "--skip-mount", *words))
+        unknown = [copy.node for copy in copies() if not copy.free_known]
+        assert not unknown, f"it is not known what was free for {unknown}"
         yield nodes[0]
         ended = [(copy.node, copy.state, copy.reason) for copy in copies() if copy.state != "active"]
         assert not ended, f"a hot copy ended during the measurement: {ended}"
@@ -85,7 +86,9 @@ def stage(row: SetUp, sizes: Sizes) -> Iterator[Stage]:
     with mounted(origin), contextlib.ExitStack() as stack:
         snapshot = origin
         if row.kind == "hotcopy":
-            snapshot = stack.enter_context(hot_copies(row.snapshots, sizes))
+            snapshot = stack.enter_context(hot_copies(row.snapshots))
+        elif row.kind == "elsewhere":
+            snapshot = stack.enter_context(hot_copies(row.snapshots, "--changed-blocks", place.STORE_DISK, "--force"))
         elif row.snapshots:
             snapshot = stack.enter_context(volumes(row, sizes))
         yield Stage(origin, snapshot)

@@ -23,16 +23,17 @@ class DiskUse:
 
     ios: int
     nr_bytes: int
+    read_bytes: int
 
     @classmethod
     def now(cls) -> DiskUse:
         """From sysfs: reads, merged, sectors, ms, writes, merged, sectors."""
         fields = [int(field) for field in STAT.read_text(encoding="ascii").split()]
-        return cls(fields[0] + fields[4], (fields[2] + fields[6]) * 512)
+        return cls(fields[0] + fields[4], (fields[2] + fields[6]) * 512, fields[2] * 512)
 
     def since(self, before: DiskUse) -> DiskUse:
         """The difference."""
-        return DiskUse(self.ios - before.ios, self.nr_bytes - before.nr_bytes)
+        return DiskUse(self.ios - before.ios, self.nr_bytes - before.nr_bytes, self.read_bytes - before.read_bytes)
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ class Works:
             "busy": watch.busy(ran.begun, settled),
             "disk_ios": used.ios,
             "disk_bytes": used.nr_bytes,
+            "disk_read_bytes": used.read_bytes,
             "kept_bytes": changed_bytes() - kept,
             "most_in_flight": watch.most_in_flight(),
         }

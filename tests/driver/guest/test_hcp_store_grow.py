@@ -154,7 +154,8 @@ def test_the_keeper_holds_nothing() -> None:
         assert os.readlink(f"/proc/{number}/cwd") == "/"
         assert os.readlink(f"/proc/{number}/ns/mnt") == os.readlink("/proc/1/ns/mnt")
         assert Path(f"/proc/{number}/oom_score_adj").read_text().strip() == "-1000"
-        assert "VmLck:\t       0 kB" not in Path(f"/proc/{number}/status").read_text()
+        status = Path(f"/proc/{number}/status")
+        assert eventually(lambda: "VmLck:\t       0 kB" not in status.read_text(), 10), "it gets ready in a second"
         run("mount", "-o", "remount,ro", str(fs.path))
         run("mount", "-o", "remount,rw", str(fs.path))
         os.kill(number, signal.SIGHUP)
