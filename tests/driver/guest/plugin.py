@@ -1,6 +1,6 @@
 """pytest in the guest: every result is sent as it is known, the kernel is checked after every test.
 
-Markers: kernel_log(allow=REGEX) for lines a test provokes, timeout(SECONDS), quick, kernel_independent.
+Markers: kernel_log(allow=REGEX) for lines a test provokes, timeout(SECONDS), quick, kernel_independent, one_kernel.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ def pytest_configure(config: Any) -> None:
     config.addinivalue_line("markers", "timeout(seconds): longer than the default for one test")
     config.addinivalue_line("markers", "quick: part of make test-quick")
     config.addinivalue_line("markers", "kernel_independent: the oldest and the newest kernel say enough")
+    config.addinivalue_line("markers", "one_kernel: any kernel says enough; which one follows from the test's name")
     if config.getoption("--bench-list") is None and os.path.exists(PORT):
         config.pluginmanager.register(Reporter(), "bench-reporter")
 

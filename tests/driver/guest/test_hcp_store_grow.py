@@ -22,7 +22,7 @@ from tests.driver.guest.disks import DISK, MIB, OTHER_DISK, file_ranges, partiti
 from tests.driver.guest.hcp import hcp
 from tests.driver.guest.hotcopies import info, remove
 from tests.driver.guest.keepers import hot_copy, take_bare
-from tests.driver.guest.kinds import KINDS, usable_percent
+from tests.driver.guest.kinds import KINDS, usable_percent, variants
 from tests.driver.guest.trees import sum_of
 
 LARGE = 1536 * MIB
@@ -39,7 +39,7 @@ def fill(path: Path, value: int, size: int, pause: float = 0.0) -> None:
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+@pytest.mark.parametrize("kind", ["ext4", pytest.param("xfs", marks=pytest.mark.one_kernel)])
 def test_the_store_of_an_idle_disk_is_small(kind: str) -> None:
     with partitions(LARGE) as (node,), KINDS[kind].mounted(node) as fs:
         before = fs.free()
@@ -54,10 +54,10 @@ def test_the_store_of_an_idle_disk_is_small(kind: str) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("kind", ["ext4", "xfs", "xfs-rmapbt", "ext4-no-journal", "ext3", "vfat"])
+@pytest.mark.parametrize("kind", variants("ext4", "xfs", "xfs-rmapbt", "ext4-no-journal", "ext3", "vfat"))
 def test_the_store_grows(kind: str) -> None:
     # Zeros cannot be written as fast as an emulated guest's whole processor overwrites.
-    size, pause = (150 * MIB, 0.1) if kind in ("ext3", "vfat") else (500 * MIB, 0.0)
+    size, pause = (60 * MIB, 0.1) if kind in ("ext3", "vfat") else (240 * MIB, 0.0)
     with partitions(LARGE) as (node,), KINDS[kind].mounted(node) as fs:
         path = fs.path / "file"
         fill(path, 1, size)
@@ -94,6 +94,7 @@ def test_the_store_grows(kind: str) -> None:
         assert not os.path.exists(fs.path / ".hotcopy")
 
 
+@pytest.mark.one_kernel
 @pytest.mark.timeout(300)
 @pytest.mark.kernel_log(allow=DIES)
 def test_the_hot_copy_stops_before_the_floor() -> None:
@@ -114,6 +115,7 @@ def test_the_hot_copy_stops_before_the_floor() -> None:
         assert fs.store_names() == []
 
 
+@pytest.mark.one_kernel
 @pytest.mark.timeout(300)
 @pytest.mark.kernel_log(allow=DIES)
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
@@ -136,6 +138,7 @@ def test_others_fill_the_filesystem(kind: str) -> None:
         assert filler.read_bytes() == b"fine"
 
 
+@pytest.mark.one_kernel
 def test_the_keeper_holds_nothing() -> None:
     with partitions(450 * MIB) as (node,), KINDS["ext4"].mounted(node) as fs, hot_copy(node, "--store-size", "16M"):
         pass
@@ -164,6 +167,7 @@ def test_the_keeper_holds_nothing() -> None:
         assert eventually(lambda: not keepers.processes(), 5)
 
 
+@pytest.mark.one_kernel
 @pytest.mark.timeout(300)
 def test_a_killed_keeper_comes_back() -> None:
     size = 100 * MIB
@@ -186,6 +190,7 @@ def test_a_killed_keeper_comes_back() -> None:
             assert sum_of(top / "file") == was
 
 
+@pytest.mark.one_kernel
 @pytest.mark.timeout(300)
 @pytest.mark.kernel_log(allow=DIES)
 def test_a_stopped_keeper_stalls_the_origin_for_a_second_at_most() -> None:
@@ -213,6 +218,7 @@ def test_a_stopped_keeper_stalls_the_origin_for_a_second_at_most() -> None:
             assert info(again).state == "active"
 
 
+@pytest.mark.kernel_independent
 @pytest.mark.timeout(300)
 def test_a_frozen_filesystem_does_not_hold_up_another() -> None:
     size = 100 * MIB
@@ -248,6 +254,7 @@ def overwrite_for_ever(path: Path, size: int, beat: Beat) -> None:
             time.sleep(0.03)  # emulated, hcp takes a second until the free blocks are known
 
 
+@pytest.mark.kernel_independent
 @pytest.mark.timeout(600)
 def test_growth_under_load_is_exact() -> None:
     """New hot copies while everything is being overwritten; the older ones stay as they were."""
