@@ -64,7 +64,8 @@ def test_loop_on_the_origin_of_another_hot_copy() -> None:
                 truth = Truth.of(inner_node)
                 copy = take_bare(inner_node)
                 outer_copy = take_bare(node)
-            with outer.frozen():
+            # hcp freezes both: nothing of the inner one may be waiting to be written to a file that is frozen.
+            with inner.frozen(), outer.frozen():
                 outer_truth = Truth.of(node, truth.behind)
                 second = take_bare(node)
             with background(change) as (worker,):

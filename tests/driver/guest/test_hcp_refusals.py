@@ -122,7 +122,8 @@ def test_devices_that_are_refused(kind: str, tmp_path: Path) -> None:
     before = mounts()
     with refused_device(kind, tmp_path / "small") as (node, parts):
         table = mounts()
-        refused(node, parts=(node, *parts))
+        # Kernels before 6.8 cannot mount a second btrfs, and hcp says that first.
+        refused("--skip-mount", node, parts=(node, *parts))
         assert copies() == ()
         assert mounts() == table
     assert mounts() == before
