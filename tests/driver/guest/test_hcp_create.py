@@ -59,6 +59,7 @@ def test_contents_are_apart(origin: Origin) -> None:
     assert state["state"] == "active"
 
 
+@pytest.mark.one_kernel
 def test_skip_mount(origin: Origin) -> None:
     table = mounts()
     out = hcp("--skip-mount", origin.node)
@@ -80,6 +81,7 @@ def test_read_only(ext4: Origin, word: str) -> None:
     assert run("blockdev", "--getro", "/dev/hcp1") == "1\n"
 
 
+@pytest.mark.one_kernel
 def test_read_only_contents(origin: Origin) -> None:
     (origin.path / "file").write_text("old")
     hcp("-o", origin.node)

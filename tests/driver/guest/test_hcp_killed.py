@@ -60,6 +60,7 @@ def duration(origin: Origin) -> float:
     return taken
 
 
+@pytest.mark.kernel_independent
 @pytest.mark.timeout(600)
 def test_sigkill_at_any_moment(origin: Origin) -> None:
     duration(origin)  # the driver is loaded

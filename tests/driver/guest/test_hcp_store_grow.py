@@ -260,7 +260,7 @@ def overwrite_for_ever(path: Path, size: int, beat: Beat) -> None:
             time.sleep(0.06)  # emulated, hcp takes a second until the free blocks are known
 
 
-@pytest.mark.kernel_independent
+@pytest.mark.one_kernel
 @pytest.mark.timeout(600)
 def test_growth_under_load_is_exact() -> None:
     """New hot copies while everything is being overwritten; the older ones stay as they were."""
