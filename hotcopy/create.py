@@ -34,6 +34,7 @@ from hotcopy.filesystems import Filesystem
 from hotcopy.mounting import MountPoint
 from hotcopy.output import Output
 from hotcopy.planning import OriginPlan, Plan, Request
+from hotcopy.sysfs import Sysfs
 
 Check = Callable[[], None]
 _NS = 1e9
@@ -87,6 +88,7 @@ def _origin(plan: OriginPlan, request: Request, driver: Driver, stack: contextli
         segment,
         floor_percent=plan.floor_percent,
         fixed_store=plan.fixed and segment is not None,
+        uncounted=plan.target.filesystem is None and Sysfs().is_crypt(plan.device.dev),
     )
 
 

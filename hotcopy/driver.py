@@ -41,7 +41,8 @@ class Origin(NamedTuple):
     """One device to copy; ``segment`` None when the origin has its store already.
 
     ``floor_percent`` of the store's filesystem stay free (the keeper sees to it); with ``fixed_store`` the segment
-    is all the store ever gets.
+    is all the store ever gets. ``uncounted``: writes under way are in no counter of the device, so that nobody can
+    wait for them.
     """
 
     bdev_fd: int
@@ -51,6 +52,7 @@ class Origin(NamedTuple):
     segment: Segment | None
     floor_percent: int = 5
     fixed_store: bool = False
+    uncounted: bool = False
 
 
 class StoreSegment(NamedTuple):
@@ -244,6 +246,7 @@ class Driver:
             item.size = ctypes.sizeof(abi.IocOrigin)
             item.flags = abi.CREATE_READ_ONLY if origin.read_only else 0
             item.flags |= abi.CREATE_FIXED_STORE if origin.fixed_store else 0
+            item.flags |= abi.CREATE_UNCOUNTED if origin.uncounted else 0
             item.bdev_fd = origin.bdev_fd
             item.floor_percent = origin.floor_percent
             item.path = _path_field(origin.path)

@@ -7,7 +7,6 @@
 #include "io.h"
 
 #define HCP_HOLD_TRIES	50
-#define HCP_MEND_TRIES	10
 
 static struct super_block *frozen_sb(const struct hcp_frozen *fs)
 {
@@ -26,18 +25,18 @@ static int thaw_sb(struct super_block *sb)
 }
 
 /*
- * Somebody else thawed it meanwhile.  Before 6.8 the device would then count as frozen
- * for ever: it is frozen once more, to be thawed as the device wants it.
+ * Somebody else thawed it meanwhile: then the kernel takes a thaw of the device for one
+ * that was never done, so that it would count as frozen for ever.
  */
 static void mend_thawed(struct super_block *sb)
 {
-#ifndef HCP_HAVE_BDEV_FREEZE
-	unsigned int tries;
+	struct block_device *bdev = sb->s_bdev;
 
-	for (tries = 0; sb->s_bdev && tries < HCP_MEND_TRIES; tries++)
-		if (!hcp_refreeze_super(sb) && !thaw_sb(sb))
-			return;
-#endif
+	if (bdev) {
+		mutex_lock(&bdev->bd_fsfreeze_mutex);
+		hcp_uncount_freeze(bdev);
+		mutex_unlock(&bdev->bd_fsfreeze_mutex);
+	}
 	pr_warn("%s was thawed by somebody else\n", sb->s_id);
 }
 

@@ -270,12 +270,16 @@ static inline int hcp_thaw_bdev(struct block_device *bdev, struct super_block *s
 #define hcp_thaw_super(sb)	thaw_super(sb)
 #endif
 
-/* As freeze_bdev() does it, before 6.8. */
-#if defined(HCP_HAVE_FREEZE_SUPER_HOLDER)
-#define hcp_refreeze_super(sb)	freeze_super(sb, FREEZE_HOLDER_USERSPACE)
+/* One freeze less.  bd_fsfreeze_mutex is held; 49ef8832fb1a, 6.8: it became an atomic_t */
+static inline void hcp_uncount_freeze(struct block_device *bdev)
+{
+#ifdef HCP_HAVE_BDEV_FREEZE
+	atomic_dec_if_positive(&bdev->bd_fsfreeze_count);
 #else
-#define hcp_refreeze_super(sb)	freeze_super(sb)
+	if (bdev->bd_fsfreeze_count > 0)
+		bdev->bd_fsfreeze_count--;
 #endif
+}
 
 #include "gendisk.h"
 

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from tests.driver.bench.debian import NoPackageError, Package, newest, parse_pac
 from tests.driver.bench.kernels import KERNELS, KernelPackage, by_name
 from tests.driver.bench.machine import Disk
 from tests.driver.bench.module import complaints, source_key
-from tests.driver.bench.session import GuestTest
+from tests.driver.bench.session import GuestTest, list_tests
 from tests.driver.bench.versions import compare
 from tests.driver.guest.kernel_log import bad_lines, unexpected_taint
 
@@ -138,6 +139,33 @@ def test_what_no_kernel_changes_runs_on_the_oldest_and_the_newest() -> None:
     assert everywhere.kernels(names) == names
     assert anywhere.kernels(names) == ["5.10", "7.x"]
     assert anywhere.kernels(["6.12"]) == ["6.12"]
+
+
+def test_what_any_kernel_tells_runs_on_one_and_all_have_some() -> None:
+    """Always the same one, whatever else there is; and every test of the suite runs somewhere."""
+    names = ["5.10", "6.1", "6.12", "7.x"]
+    tests = list_tests()
+    single = [test for test in tests if "one_kernel" in test.marks]
+    places = Counter(name for test in single for name in test.kernels(names))
+    assert sum(places.values()) == len(single)
+    assert all(places[name] > len(single) / 8 for name in names), places
+    assert all(test.kernels(["6.12"]) == ["6.12"] for test in tests)
+    assert GuestTest("a[1]", ("one_kernel",), 1).kernels(names) == GuestTest("a[1]", ("one_kernel",), 9).kernels(names)
+
+
+def test_every_kernel_has_the_core() -> None:
+    """The word one_kernel must not take the tests of what kernels differ in from any of them."""
+    names = ["5.10", "6.1", "6.12", "7.x"]
+    everywhere = {test.name for test in list_tests() if test.kernels(names) == names}
+    for core in ("driver_exact", "driver_hook", "driver_ioctl", "driver_private", "driver_records", "driver_fsck"):
+        assert any(name.startswith(f"test_{core}.py::") for name in everywhere), core
+    for test in (
+        "grow.py::test_the_store_grows",
+        "free.py::test_nothing_that_is_needed_is_lost",
+        "map.py::test_garbage_in_free_blocks_harms_nobody",
+    ):
+        for kind in ("ext4", "xfs"):
+            assert f"test_hcp_store_{test}[{kind}]" in everywhere
 
 
 def test_source_key_ignores_build_outputs(tmp_path: Path) -> None:

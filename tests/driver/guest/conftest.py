@@ -10,7 +10,7 @@ import pytest
 from tests.driver.guest.origins import Origin, origin_on
 
 
-@pytest.fixture(params=["ext4", "xfs"])
+@pytest.fixture(params=["ext4", pytest.param("xfs", marks=pytest.mark.one_kernel)])
 def origin(request: pytest.FixtureRequest) -> Iterator[Origin]:
     """A small filesystem of either kind."""
     with origin_on(request.param) as made:

@@ -96,6 +96,7 @@ def _scsi_nodes() -> list[str]:
 
 def scsi_load(*options: str) -> str:
     """One emulated SCSI disk, which keeps its data in memory: its node."""
+    assert not SCSI_DEBUG.exists(), "scsi_debug is loaded already, with a disk of another size"
     for module in ("sd_mod", "scsi_debug"):
         run("modprobe", module, *(("delay=0", "lbpu=1", "lbpws=1", *options) if module == "scsi_debug" else ()))
     assert eventually(lambda: any(is_block(node) for node in _scsi_nodes())), "no disk of scsi_debug"

@@ -48,9 +48,7 @@ def keeper() -> int:
 
 def take_bare(origin: str, *words: str) -> str:
     """A new hot copy as hcp makes it by itself, not mounted."""
-    os.environ["HCP_DEBUG"] = "1"
     text = hcp("--skip-mount", *words, origin)
-    print(text)
     match = CREATED.search(text)
     assert match, text
     return match[1]

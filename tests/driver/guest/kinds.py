@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+from _pytest.mark import ParameterSet
+
 from tests.driver.guest.commands import fails, run
 from tests.driver.guest.disks import Filesystem, settle
 from tests.driver.guest.hotcopies import remove_all
@@ -117,6 +120,14 @@ KINDS = {
         Kind("vfat-512", "vfat", ("mkfs.vfat", "-F", "32", "-s", "1"), ("fsck.vfat", "-n")),
     )
 }
+
+
+_MARKS = {"ext4": (pytest.mark.quick,), "xfs": ()}  # what kernels differ in shows in these two
+
+
+def variants(*names: str) -> list[ParameterSet]:
+    """Kinds as parameters of a test: ext4 and XFS as they come on every kernel, of the others each on one."""
+    return [pytest.param(name, marks=_MARKS.get(name, (pytest.mark.one_kernel,))) for name in names]
 
 
 def usable_percent(path: Path) -> float:

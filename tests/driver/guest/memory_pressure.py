@@ -15,8 +15,8 @@ from tests.driver.guest.memory import quiet_memory
 from tests.driver.guest.truth import Truth
 from tests.driver.guest.workload import Changes
 
-ORIGIN = 416 * MIB
-STORE = ("--store-size", "192M")
+ORIGIN = 352 * MIB
+STORE = ("--store-size", "176M")
 LEFT = 96 * MIB  # of the memory, for the page cache and everything else
 ROUNDS = 2
 

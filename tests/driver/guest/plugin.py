@@ -1,6 +1,6 @@
 """pytest in the guest: every result is sent as it is known, the kernel is checked after every test.
 
-Markers: kernel_log(allow=REGEX) for lines a test provokes, timeout(SECONDS), quick, kernel_independent.
+Markers: kernel_log(allow=REGEX) for lines a test provokes, timeout(SECONDS), quick, kernel_independent, one_kernel.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tests.driver.guest.channel import PORT, send
 from tests.driver.guest.kernel_log import bad_lines, unexpected_taint
 
 TIMEOUT = 120.0  # seconds for one test, unless its marker says otherwise
+LOGGED = 40  # of the kernel's last messages, shown with a failure
 
 
 class KernelLog:
@@ -49,9 +50,11 @@ class Reporter:
         self.seconds = 0.0
         self.outcome = "passed"
         self.detail = ""
+        self._kernel = KernelLog()
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """A test begins: when the kernel dies now, the host knows in which."""
+        self._kernel.read()
         self.seconds, self.outcome, self.detail = 0.0, "passed", ""
         send("start", test=nodeid)
 
@@ -63,6 +66,7 @@ class Reporter:
         if report.outcome != "passed":
             self.detail += f"{report.when}: {report.longrepr}\n"
             self.detail += "".join(f"-- {title}\n{text}\n" for title, text in report.sections)
+            self.detail += "\n".join(["-- kernel log", *self._kernel.read()[-LOGGED:], ""])
         if report.when == "teardown":
             send(
                 "result",
@@ -89,6 +93,7 @@ def pytest_configure(config: Any) -> None:
     config.addinivalue_line("markers", "timeout(seconds): longer than the default for one test")
     config.addinivalue_line("markers", "quick: part of make test-quick")
     config.addinivalue_line("markers", "kernel_independent: the oldest and the newest kernel say enough")
+    config.addinivalue_line("markers", "one_kernel: any kernel says enough; which one follows from the test's name")
     if config.getoption("--bench-list") is None and os.path.exists(PORT):
         config.pluginmanager.register(Reporter(), "bench-reporter")
 

@@ -48,6 +48,7 @@ def test_modules_load() -> None:
     """Every module of the kernel's package is at hand."""
     for module in ("loop", "dm_flakey", "raid1", "scsi_debug", "btrfs", "vfat", "brd"):
         run("modprobe", module)
+    run("rmmod", "scsi_debug")  # tests that need its disk choose its size
 
 
 @pytest.mark.kernel_log(allow="bench: BUG: a line made by hand")

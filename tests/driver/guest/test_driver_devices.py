@@ -116,6 +116,7 @@ def write_somewhere(copy: str, change: Changes) -> None:
             assert device.read(offset, length) == data
 
 
+@pytest.mark.one_kernel
 def test_a_device_of_large_blocks_takes_no_smaller_ones() -> None:
     """The hot copy has its origin's block size, or a filesystem on it would not be mounted the same way."""
     with scsi_disk(SMALL, "sector_size=4096") as node, filesystem("ext4", node), hot_copy(node) as copy:

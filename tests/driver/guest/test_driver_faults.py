@@ -119,6 +119,7 @@ def test_store_that_cannot_be_written() -> None:
         check_next(fs, path, place, 3)
 
 
+@pytest.mark.one_kernel
 @DEAD_READS
 def test_store_that_fails_for_a_while() -> None:
     """Who reads or writes the hot copy there gets the error; it goes on, and is right when the store works again."""
@@ -148,6 +149,7 @@ def test_store_that_fails_for_a_while() -> None:
         assert holds(path, 3)
 
 
+@pytest.mark.one_kernel
 def test_origin_that_cannot_be_written() -> None:
     """The disk's own error comes to who writes, and the hot copy is as right as ever."""
     with partitions(SMALL) as (below,), faulty(below) as device, filesystem("xfs", device.node) as fs:
@@ -166,6 +168,7 @@ def test_origin_that_cannot_be_written() -> None:
                 assert shown.read(place, MIB) == shown.read(place + MIB, MIB) == bytes([1]) * MIB
 
 
+@pytest.mark.one_kernel
 def test_mirror_that_loses_a_disk() -> None:
     """Half of a RAID 1 fails beneath a busy origin: nobody notices, neither does the hot copy."""
     with (

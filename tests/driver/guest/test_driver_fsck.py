@@ -12,7 +12,9 @@ from tests.driver.guest.hotcopies import hot_copy
 from tests.driver.guest.scene import changing
 
 
-@pytest.mark.parametrize("kind", [pytest.param("ext4", marks=pytest.mark.quick), "xfs"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("ext4", marks=pytest.mark.quick), pytest.param("xfs", marks=pytest.mark.one_kernel)]
+)
 def test_fsck_of_a_hot_copy_is_clean(kind: str) -> None:
     with changing(kind) as (fs, change), background(change) as (worker,):
         worker.wait_rounds(20)

@@ -55,6 +55,7 @@ def file_at_the_end(fs: Filesystem) -> tuple[Path, int]:
     raise AssertionError("no directory was made at the end of the device")
 
 
+@pytest.mark.one_kernel
 @pytest.mark.timeout(240)
 def test_seventeen_tebibytes() -> None:
     image = Path("/run/large.img")

@@ -26,7 +26,9 @@ def overwrite(path: Path, value: int, size: int) -> None:
             file.write(offset, bytes([value]) * MIB)
 
 
-@pytest.mark.parametrize("kind", [pytest.param("ext4", marks=pytest.mark.quick), "xfs"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("ext4", marks=pytest.mark.quick), pytest.param("xfs", marks=pytest.mark.one_kernel)]
+)
 @pytest.mark.kernel_log(allow=r"I/O error, dev hcp\d|Buffer I/O error on dev hcp\d")
 def test_full_store_ends_the_hot_copy_only(kind: str) -> None:
     size = 16 * MIB

@@ -19,7 +19,7 @@ SMALL = 80 * MIB
 STORE = ("--store-size", "32M")
 
 
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("order", [(0, 1), pytest.param((1, 0), marks=pytest.mark.one_kernel)])
 def test_two_partitions_each_with_its_own(order: tuple[int, int]) -> None:
     with (
         partitions(SMALL, SMALL, first=ODD) as nodes,
@@ -87,7 +87,7 @@ def test_writes_through_the_whole_disk_are_seen() -> None:
         assert [info(copy).preserved_bytes >= 2 * length for copy in copies] == [True, True]
 
 
-@pytest.mark.parametrize("extra", [1, 3, 7])
+@pytest.mark.parametrize("extra", [1, *(pytest.param(number, marks=pytest.mark.one_kernel) for number in (3, 7))])
 def test_a_device_that_does_not_end_with_a_whole_unit(extra: int) -> None:
     size = SMALL + extra * 512
     with partitions(size, first=ODD) as (node,), filesystem("ext4", node) as fs:

@@ -28,7 +28,7 @@ def is_loaded() -> bool:
     return Path(f"/sys/module/{MODULE}").exists()
 
 
-@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+@pytest.mark.parametrize("kind", ["ext4", pytest.param("xfs", marks=pytest.mark.one_kernel)])
 def test_origin_remounted_read_only(kind: str) -> None:
     with changing(kind) as (fs, change):
         node = fs.node
@@ -47,7 +47,9 @@ def test_origin_remounted_read_only(kind: str) -> None:
         assert fs.store_names() == []
 
 
-@pytest.mark.parametrize("kind", [pytest.param("ext4", marks=pytest.mark.quick), "xfs"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("ext4", marks=pytest.mark.quick), pytest.param("xfs", marks=pytest.mark.one_kernel)]
+)
 def test_removal_and_unload_under_load(kind: str) -> None:
     with changing(kind) as (fs, change):
         node = fs.node
@@ -68,6 +70,7 @@ def test_removal_and_unload_under_load(kind: str) -> None:
                 workers[1].wait_rounds(20)
 
 
+@pytest.mark.kernel_independent
 @pytest.mark.timeout(300)
 def test_memory_is_as_it_was() -> None:
     """Many hot copies under load leave nothing behind, but what the first ones left in caches."""
@@ -83,10 +86,10 @@ def test_memory_is_as_it_was() -> None:
 
         gone: dict[str, int] = {}
         for _ in range(3):
-            rounds(3)
+            rounds(2)
             run("rmmod", MODULE)
             before = quiet_memory()
-            rounds(12)
+            rounds(8)
             run("rmmod", MODULE)
             # Others take memory, too, once; a leak of ours does so every time.
             eventually(functools.partial(is_back, before), 10)

@@ -121,6 +121,7 @@ def test_segments_are_checked(fs: Filesystem) -> None:
             os.close(device)
 
 
+@pytest.mark.one_kernel
 @pytest.mark.kernel_log(allow=r"hcp: hcp\d+ of \S+ ended: enough")
 def test_ended_by_somebody(fs: Filesystem) -> None:
     node = take_bare(fs.node)
@@ -138,6 +139,7 @@ def test_ended_by_somebody(fs: Filesystem) -> None:
         assert number(lambda: driver.end(200, abi.State.FAILED, "more")) == errno.ENXIO
 
 
+@pytest.mark.one_kernel
 def test_there_is_one_keeper(fs: Filesystem) -> None:
     node = take_as_users_do(fs.node, "--skip-mount")
     with Driver() as driver:
@@ -152,6 +154,7 @@ def test_there_is_one_keeper(fs: Filesystem) -> None:
     assert info(node).state == "active"
 
 
+@pytest.mark.one_kernel
 def test_what_is_asked_of_changes_is_checked(fs: Filesystem) -> None:
     older = take_bare(fs.node)
     newer = take_bare(fs.node)

@@ -96,7 +96,14 @@ def read_all(node: str) -> None:
             device.read(offset, MIB)
 
 
-@pytest.mark.parametrize(("kind", "fstype"), [("scsi", "ext4"), ("nvme", "xfs"), ("virtio", "ext4")])
+@pytest.mark.parametrize(
+    ("kind", "fstype"),
+    [
+        pytest.param("scsi", "ext4", marks=pytest.mark.kernel_independent),
+        pytest.param("nvme", "xfs", marks=pytest.mark.kernel_independent),
+        ("virtio", "ext4"),
+    ],
+)
 @pytest.mark.kernel_log(
     allow=r"I/O error|EXT4-fs (error |warning )?\(|JBD2: |Aborting journal|Remounting filesystem|XFS \(|lost async page"
 )

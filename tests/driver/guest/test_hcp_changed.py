@@ -107,6 +107,7 @@ def test_known_writes_to_a_raw_device(disk: tuple[str, ...]) -> None:
         assert status == 1 and "has no hot copy" in text, text
 
 
+@pytest.mark.one_kernel
 def test_new_files_in_blocks_that_were_free(disk: tuple[str, ...]) -> None:
     with filesystem("ext4", disk[1]) as fs:
         (fs.path / "old").write_bytes(b"old" * MIB)
@@ -152,6 +153,7 @@ def apply(extents: Pairs, copy: str, image: Truth) -> None:
                 target.write(image.start + offset, source.read(offset, part))
 
 
+@pytest.mark.kernel_independent
 def test_an_incremental_backup_is_the_later_hot_copy(disk: tuple[str, ...]) -> None:
     """An image of the first hot copy, and then only what changed, has the files of the second; and so on.
 

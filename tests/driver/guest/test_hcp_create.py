@@ -59,6 +59,7 @@ def test_contents_are_apart(origin: Origin) -> None:
     assert state["state"] == "active"
 
 
+@pytest.mark.one_kernel
 def test_skip_mount(origin: Origin) -> None:
     table = mounts()
     out = hcp("--skip-mount", origin.node)
@@ -71,7 +72,7 @@ def test_skip_mount(origin: Origin) -> None:
     hcp("-r", "hcp1")
 
 
-@pytest.mark.kernel_independent
+@pytest.mark.one_kernel
 @pytest.mark.parametrize("word", ["-o", "--read-only", "--read"])
 def test_read_only(ext4: Origin, word: str) -> None:
     out = hcp(word, ext4.node)
@@ -80,6 +81,7 @@ def test_read_only(ext4: Origin, word: str) -> None:
     assert run("blockdev", "--getro", "/dev/hcp1") == "1\n"
 
 
+@pytest.mark.one_kernel
 def test_read_only_contents(origin: Origin) -> None:
     (origin.path / "file").write_text("old")
     hcp("-o", origin.node)
@@ -115,6 +117,7 @@ def test_store(origin: Origin) -> None:
     assert eventually(lambda: origin.free() == before)
 
 
+@pytest.mark.one_kernel
 def test_several_at_once(ext4: Origin) -> None:
     running = [Running("--skip-mount", ext4.node) for _ in range(3)]
     assert [command.wait(60).status for command in running] == [0, 0, 0]
@@ -131,6 +134,7 @@ def stays_away(path: Path) -> bool:
     return True
 
 
+@pytest.mark.kernel_independent
 def test_frozen_filesystem(ext4: Origin, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a store hcp says so instead of hanging; with one it takes the hot copy and leaves the freeze alone."""
     monkeypatch.setattr(store, "_FROZEN_PATIENCE", 4.0)  # how long it waits says nothing about how it gives up

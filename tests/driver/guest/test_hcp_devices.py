@@ -25,7 +25,7 @@ from tests.driver.guest.origins import Origin, hot_copies
 SMALL = 64 * MIB
 
 
-@pytest.mark.kernel_independent
+@pytest.mark.one_kernel
 @pytest.mark.parametrize("how", ["by-id", "by-uuid", "own link", "relative"])
 def test_links(ext4: Origin, tmp_path: Path, how: str) -> None:
     settle()
@@ -54,6 +54,7 @@ def taken(fs: Filesystem, name: str, label: str) -> None:
     assert Path(f"/var/hotcopy/{label}_hcp1/file").read_text() == "old"
 
 
+@pytest.mark.one_kernel
 @pytest.mark.parametrize("form", ["/dev/hcpvg/origin", "/dev/mapper/hcpvg-origin"])
 def test_lvm(form: str) -> None:
     with logical_volume(OTHER_DISK, 128 * MIB) as node, filesystem("ext4", node) as fs:
@@ -62,11 +63,13 @@ def test_lvm(form: str) -> None:
         hcp("-r", form)
 
 
+@pytest.mark.one_kernel
 def test_partitions() -> None:
     with partitions(SMALL, SMALL, disk=OTHER_DISK) as (part, _), filesystem("ext4", part) as fs:
         taken(fs, part, os.path.basename(part))
 
 
+@pytest.mark.one_kernel
 def test_loop_device(ext4: Origin) -> None:
     with loop(ext4.path / "image", SMALL) as node, filesystem("ext4", node, path="/run/loop") as fs:
         refused(str(ext4.path / "image"), parts=("regular file", "losetup"))

@@ -98,10 +98,12 @@ def test_a_raw_device_with_its_changed_blocks_in_a_directory(disk: tuple[str, ..
         assert not place.store_names()
 
 
+@pytest.mark.one_kernel
 def test_a_disk_is_told_what_it_lacks() -> None:
     assert "a disk with partitions, none of them mounted" in refused(DISK)
 
 
+@pytest.mark.one_kernel
 def test_a_whole_device_takes_changed_blocks(disk: tuple[str, ...]) -> None:
     node, raw, _ = disk
     with filesystem("ext4", node) as fs:
@@ -129,6 +131,7 @@ def test_a_whole_device_takes_changed_blocks(disk: tuple[str, ...]) -> None:
             os.close(os.open(raw, os.O_RDWR | os.O_EXCL))
 
 
+@pytest.mark.one_kernel
 def test_a_place_that_has_a_hot_copy_itself(disk: tuple[str, ...]) -> None:
     """Each origin is exact: the store in the second filesystem, whose own hot copy needs none of its blocks."""
     with filesystem("ext4", disk[0], path="/run/one") as one, filesystem("ext4", disk[1], path="/run/two") as other:
@@ -153,6 +156,7 @@ def test_a_place_that_has_a_hot_copy_itself(disk: tuple[str, ...]) -> None:
         assert len(other.store_names()) == 1
 
 
+@pytest.mark.one_kernel
 def test_btrfs(disk: tuple[str, ...]) -> None:
     """As an origin it needs -c; it is no place; and a hot copy of one device of several is none."""
     _, other, node = disk
@@ -198,6 +202,7 @@ def restored(node: Path) -> bytes:
     return data
 
 
+@pytest.mark.one_kernel
 def test_logical_volumes(disk: tuple[str, ...]) -> None:
     """A disk with LVM on it, or the partition below LVM: what is on top is frozen, the store is not up there."""
     _, other, node = disk
@@ -233,6 +238,7 @@ def test_logical_volumes(disk: tuple[str, ...]) -> None:
         assert not upper.store_names() and not place.store_names()
 
 
+@pytest.mark.one_kernel
 def test_mounted_in_another_namespace_only(disk: tuple[str, ...]) -> None:
     """It is found and frozen there: e2fsck finds an empty journal. But it is no place for changed blocks."""
     node, other, _ = disk
@@ -254,6 +260,7 @@ def test_mounted_in_another_namespace_only(disk: tuple[str, ...]) -> None:
             process.kill()
 
 
+@pytest.mark.one_kernel
 def test_no_places(disk: tuple[str, ...]) -> None:
     raw, other, third = disk
     with filesystem("ext4", other) as fs:

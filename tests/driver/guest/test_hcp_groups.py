@@ -157,6 +157,7 @@ def test_a_disk_is_exact(disk: tuple[str, ...]) -> None:
             truths[1].check(parts[1], other.store_ranges())
 
 
+@pytest.mark.kernel_independent
 def test_all_or_nothing(disk: tuple[str, ...]) -> None:
     """The second of three cannot be mounted, or its store not be made: nothing is left of any."""
     with two(disk, ("ext4", "ext4")) as (one, other), filesystem("ext4", disk[2], path="/run/three") as third:
@@ -176,6 +177,7 @@ def test_all_or_nothing(disk: tuple[str, ...]) -> None:
         assert attempt(disk[0], disk[1], disk[0])[1].count("one device") == 1
 
 
+@pytest.mark.kernel_independent
 def test_a_loop_device_and_the_disk_below_it(disk: tuple[str, ...]) -> None:
     """Named in the wrong order: the filesystem in the file is frozen before the one that the file is in."""
     with (
@@ -192,6 +194,7 @@ def test_a_loop_device_and_the_disk_below_it(disk: tuple[str, ...]) -> None:
         assert status == 1 and "in the end" in text, text
 
 
+@pytest.mark.one_kernel
 def test_remove_all(disk: tuple[str, ...]) -> None:
     with two(disk) as (one, other):
         assert hcp("-r", "--all") == "No Hot Copy sessions\n"
@@ -217,6 +220,7 @@ def test_remove_all(disk: tuple[str, ...]) -> None:
         assert not any(fs.store_names() for fs in (one, other))
 
 
+@pytest.mark.one_kernel
 def test_the_root_filesystem() -> None:
     source = run("findmnt", "-no", "SOURCE", "/").strip()
     text = hcp("--skip-mount", "--store-size", "16M", source)

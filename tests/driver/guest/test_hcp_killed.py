@@ -17,6 +17,7 @@ from tests.driver.guest.hotcopies import remove_all
 from tests.driver.guest.origins import Origin, hot_copies, mounts
 
 
+@pytest.mark.one_kernel
 def test_leftovers_are_cleaned(origin: Origin) -> None:
     free = origin.free()
     directory = origin.path / ".hotcopy"
@@ -59,6 +60,7 @@ def duration(origin: Origin) -> float:
     return taken
 
 
+@pytest.mark.kernel_independent
 @pytest.mark.timeout(600)
 def test_sigkill_at_any_moment(origin: Origin) -> None:
     duration(origin)  # the driver is loaded
@@ -77,6 +79,7 @@ def test_sigkill_at_any_moment(origin: Origin) -> None:
     assert "/dev/hcp" not in mounts()
 
 
+@pytest.mark.one_kernel
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
 def test_signals_leave_all_or_nothing(ext4: Origin, name: str) -> None:
@@ -103,6 +106,7 @@ def test_signals_leave_all_or_nothing(ext4: Origin, name: str) -> None:
     settled(ext4, free)
 
 
+@pytest.mark.one_kernel
 def test_the_installed_command_ends_in_order(ext4: Origin) -> None:
     """Told to stop when it has begun: python3 is up by then, so that what it says is its own."""
     duration(ext4)  # the driver is loaded

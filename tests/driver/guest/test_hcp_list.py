@@ -41,6 +41,7 @@ def test_list_record(origin: Origin) -> None:
     assert not [line for line in lines[1:] if line[23] != " " or line[24] == " "]
 
 
+@pytest.mark.one_kernel
 def test_several_names_and_numbers(ext4: Origin) -> None:
     assert hcp("-s", ext4.node) == ""
     for number in (1, 2, 3):
@@ -61,6 +62,7 @@ def test_several_names_and_numbers(ext4: Origin) -> None:
     assert hcp("-l") == "No Hot Copy sessions\n"
 
 
+@pytest.mark.one_kernel
 def test_json(ext4: Origin) -> None:
     before = time.time()
     hcp(ext4.node)
@@ -85,11 +87,13 @@ def test_json(ext4: Origin) -> None:
     assert before - 1 < int(run("date", "-d", copy["created"], "+%s")) <= time.time() + 1
 
 
+@pytest.mark.one_kernel
 def test_version_is_the_drivers(ext4: Origin) -> None:
     hcp("--skip-mount", ext4.node)
     assert hcp("-v") == Path("/sys/module/hcpdriver/version").read_text(encoding="ascii")
 
 
+@pytest.mark.one_kernel
 def test_the_driver_is_loaded_when_needed(ext4: Origin) -> None:
     if os.path.exists("/sys/module/hcpdriver"):
         run("rmmod", "hcpdriver")

@@ -14,7 +14,7 @@ from tests.driver.guest.hcp import hcp, refused
 from tests.driver.guest.origins import Origin, hot_copies, leaves_nothing, origin_on, unmount
 
 
-@pytest.mark.kernel_independent
+@pytest.mark.one_kernel
 @pytest.mark.parametrize("words", [("-m", "{}/"), ("--mount-point={}",), ("--mount", "{}//")])
 def test_mount_point(ext4: Origin, tmp_path: Path, words: tuple[str, ...]) -> None:
     where = tmp_path / "copy"
@@ -27,7 +27,7 @@ def test_mount_point(ext4: Origin, tmp_path: Path, words: tuple[str, ...]) -> No
     assert where.is_dir()
 
 
-@pytest.mark.kernel_independent
+@pytest.mark.one_kernel
 def test_mount_point_is_made_and_may_have_a_space(ext4: Origin, tmp_path: Path) -> None:
     where = tmp_path / "new place" / "copy"
     hcp("-m", str(where), ext4.node)
@@ -38,7 +38,7 @@ def test_mount_point_is_made_and_may_have_a_space(ext4: Origin, tmp_path: Path) 
     hcp("-r", str(where))
 
 
-@pytest.mark.kernel_independent
+@pytest.mark.one_kernel
 def test_origin_mounted_in_a_directory_with_a_space() -> None:
     with origin_on("ext4", path="/run/a place") as origin, leaves_nothing(origin):
         out = hcp(origin.node)
@@ -47,6 +47,7 @@ def test_origin_mounted_in_a_directory_with_a_space() -> None:
         hcp("-r", origin.node)
 
 
+@pytest.mark.one_kernel
 def test_bind_mounts(ext4: Origin) -> None:
     part, sub = Path("/run/part-of-it"), ext4.path / "sub"
     sub.mkdir()
@@ -65,7 +66,7 @@ def test_bind_mounts(ext4: Origin) -> None:
         unmount(part)
 
 
-@pytest.mark.kernel_independent
+@pytest.mark.one_kernel
 def test_user_files_in_the_default_mount_point_stay(ext4: Origin) -> None:
     where = ext4.default_mount
     where.mkdir(parents=True)

@@ -18,12 +18,13 @@ def without_amounts(text: str) -> str:
     return re.sub(r"[\d.]+ MiB \(\d+ bytes\)", "AMOUNT", text)
 
 
+@pytest.mark.one_kernel
 def test_hotcopy_is_the_same_command(ext4: Origin) -> None:
     assert "Hot Copy created at: /dev/hcp1\n" in run("hotcopy", "--skip-mount", ext4.node)
     assert without_amounts(run("hotcopy", "-l")) == without_amounts(hcp("-l"))
 
 
-@pytest.mark.kernel_independent
+@pytest.mark.one_kernel
 @pytest.mark.parametrize("redirection", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/null", "| true"])
 def test_standard_streams(ext4: Origin, redirection: str) -> None:
     done = outcome("sh", "-c", f"hcp --skip-mount {ext4.node} {redirection}")
@@ -34,7 +35,7 @@ def test_standard_streams(ext4: Origin, redirection: str) -> None:
     assert copies() == ()
 
 
-@pytest.mark.kernel_independent
+@pytest.mark.one_kernel
 def test_foreign_descriptors_and_no_environment(ext4: Origin) -> None:
     line = f"exec 7</etc/passwd 8>/dev/null 9<{ext4.path}; exec env -i /usr/local/bin/hcp {ext4.node}"
     done = outcome("sh", "-c", line)
@@ -44,7 +45,7 @@ def test_foreign_descriptors_and_no_environment(ext4: Origin) -> None:
     assert (done.status, done.err) == (0, "")
 
 
-@pytest.mark.kernel_independent
+@pytest.mark.one_kernel
 def test_help_and_version_need_nothing() -> None:
     help_text = hcp("--help")
     for option in ("-m", "--skip-mount", "-o", "-c", "-q", "-l", "-r", "-s", "-v", "-h"):

@@ -40,6 +40,7 @@ def fill(fs: Filesystem, percent: int) -> None:
     run("fallocate", "-l", str(wanted), str(fs.path / "ballast"))
 
 
+@pytest.mark.one_kernel
 def test_it_is_shown(fs: Filesystem) -> None:
     hcp("--skip-mount", "-q", "12%", fs.node)
     assert " Free Space Floor:      12 %\n" in hcp("-l")
@@ -48,6 +49,7 @@ def test_it_is_shown(fs: Filesystem) -> None:
     assert info("/dev/hcp2").floor_percent == 12, "a further one has the floor of the one before"
 
 
+@pytest.mark.one_kernel
 def test_nothing_is_made_at_the_floor(fs: Filesystem) -> None:
     fill(fs, 30)
     status, text = attempt("-q", "30", fs.node)
@@ -57,6 +59,7 @@ def test_nothing_is_made_at_the_floor(fs: Filesystem) -> None:
     hcp("--skip-mount", "-q", "20", fs.node)
 
 
+@pytest.mark.one_kernel
 @pytest.mark.quick
 @pytest.mark.kernel_log(allow=r"hcp: .*floor")
 def test_it_ends_when_others_fill_the_filesystem(fs: Filesystem) -> None:

@@ -14,7 +14,7 @@ from tests.driver.guest.hcp import hcp, impatient, refused
 from tests.driver.guest.origins import OTHER_LINK, Origin, hot_copies, leaves_nothing, mounts
 
 
-@pytest.mark.kernel_independent
+@pytest.mark.one_kernel
 @pytest.mark.parametrize("name", ["/dev/hcp1", "hcp1", "{mount}", "{mount}/", "{node}", "{link}"])
 def test_remove_by_every_name(ext4: Origin, name: str) -> None:
     with leaves_nothing(ext4):
@@ -25,7 +25,7 @@ def test_remove_by_every_name(ext4: Origin, name: str) -> None:
         assert eventually(lambda: not os.path.exists("/dev/hcp1"))
 
 
-@pytest.mark.kernel_independent
+@pytest.mark.one_kernel
 def test_remove_what_is_not_there(ext4: Origin) -> None:
     hcp(ext4.node)
     for name in ("/dev/hcp2", "hcp7", "/dev/nosuch", os.path.realpath(OTHER_LINK), "/run", str(ext4.path)):
@@ -34,7 +34,7 @@ def test_remove_what_is_not_there(ext4: Origin) -> None:
     refused("-r", "hcp1", parts=("there is no hot copy hcp1", "none at all"))
 
 
-@pytest.mark.kernel_independent
+@pytest.mark.one_kernel
 def test_device_alone_is_never_a_removal(ext4: Origin) -> None:
     hcp(ext4.node)
     refused("/dev/hcp1", status=2, parts=("hcp -r /dev/hcp1",))
@@ -42,6 +42,7 @@ def test_device_alone_is_never_a_removal(ext4: Origin) -> None:
     assert len(hot_copies()) == 1
 
 
+@pytest.mark.one_kernel
 def test_remove_unmounts_everywhere(ext4: Origin, tmp_path: Path) -> None:
     hcp(ext4.node)
     more = [tmp_path / "a", tmp_path / "b c"]
@@ -53,6 +54,7 @@ def test_remove_unmounts_everywhere(ext4: Origin, tmp_path: Path) -> None:
     assert "/dev/hcp1" not in mounts()
 
 
+@pytest.mark.one_kernel
 def test_remove_busy(ext4: Origin) -> None:
     hcp(ext4.node)
     where = str(ext4.default_mount)
@@ -72,6 +74,7 @@ def test_remove_busy(ext4: Origin) -> None:
     hcp("-r", "hcp1")
 
 
+@pytest.mark.one_kernel
 def test_remove_while_mounted_in_another_namespace(ext4: Origin) -> None:
     hcp(ext4.node)
     with subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sleep", "600"]) as other:
@@ -86,6 +89,7 @@ def test_remove_while_mounted_in_another_namespace(ext4: Origin) -> None:
     assert not ext4.default_mount.exists()
 
 
+@pytest.mark.one_kernel
 def test_remove_after_remount_read_only(ext4: Origin) -> None:
     free = ext4.free()
     hcp(ext4.node)

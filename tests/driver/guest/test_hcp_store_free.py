@@ -13,10 +13,9 @@ from tests.driver.guest.direct import Direct
 from tests.driver.guest.disks import DISK, MIB, file_ranges, partitions
 from tests.driver.guest.hotcopies import info
 from tests.driver.guest.keepers import hot_copy, take_bare
-from tests.driver.guest.kinds import KINDS
+from tests.driver.guest.kinds import KINDS, variants
 from tests.driver.guest.trees import Tree, sums
 
-KNOWS = list(KINDS)
 SIZE = 400 * MIB
 FILE = 100 * MIB
 
@@ -27,7 +26,7 @@ def write_file(path: str, size: int) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("kind", [pytest.param("ext4", marks=pytest.mark.quick), *KNOWS[1:]])
+@pytest.mark.parametrize("kind", variants(*KINDS))
 def test_a_new_file_costs_next_to_nothing(kind: str) -> None:
     with partitions(SIZE) as (node,), KINDS[kind].mounted(node) as fs:
         Tree(fs.path).fragment(60)
@@ -44,7 +43,7 @@ def test_a_new_file_costs_next_to_nothing(kind: str) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("kind", [pytest.param("ext4", marks=pytest.mark.quick), *KNOWS[1:]])
+@pytest.mark.parametrize("kind", variants(*KINDS))
 def test_nothing_that_is_needed_is_lost(kind: str) -> None:
     """Fragmented before, overwritten heavily after: the hot copy is sound, and every file is as it was."""
     with partitions(SIZE) as (node,), KINDS[kind].mounted(node) as fs:
@@ -53,9 +52,9 @@ def test_nothing_that_is_needed_is_lost(kind: str) -> None:
         before = sums(fs.path)
         assert len(before) > 150
         copy = take_bare(node)
-        tree.churn(120 * MIB)
+        tree.churn(80 * MIB)
         check_copy(kind, copy, before)
-        tree.churn(30 * MIB)
+        tree.churn(20 * MIB)
         check_copy(kind, copy, before)
 
 
@@ -69,6 +68,7 @@ def check_copy(kind: str, copy: str, before: dict[str, int]) -> None:
     KINDS[kind].check_copy(copy)
 
 
+@pytest.mark.one_kernel
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", ["ext4", "xfs-rmapbt"])
 def test_open_files_that_were_deleted_are_not_free(kind: str) -> None:
@@ -94,6 +94,7 @@ def test_open_files_that_were_deleted_are_not_free(kind: str) -> None:
         assert info(copy).state == "active"
 
 
+@pytest.mark.one_kernel
 def test_a_damaged_filesystem_has_no_free_blocks() -> None:
     """One that says that it has errors is not believed."""
     with partitions(SIZE) as (node,), KINDS["ext4"].mounted(node) as fs:
@@ -107,6 +108,7 @@ def test_a_damaged_filesystem_has_no_free_blocks() -> None:
         run("mount", node, str(fs.path))
 
 
+@pytest.mark.one_kernel
 def test_nothing_of_it_is_left() -> None:
     """No mount, no process, no read-only device."""
     with partitions(SIZE) as (node,), KINDS["ext4"].mounted(node), hot_copy(node) as copy:
@@ -125,6 +127,7 @@ def test_nothing_of_it_is_left() -> None:
         assert run("blockdev", "--getro", copy).strip() == "1"
 
 
+@pytest.mark.one_kernel
 @pytest.mark.timeout(300)
 def test_a_filesystem_smaller_than_its_device() -> None:
     """What lies behind it is not known to be free."""

@@ -18,11 +18,11 @@ from tests.driver.guest import keepers
 from tests.driver.guest.background import Beat, background
 from tests.driver.guest.commands import eventually, run
 from tests.driver.guest.direct import Direct
-from tests.driver.guest.disks import DISK, MIB, OTHER_DISK, file_ranges, partitions
+from tests.driver.guest.disks import DISK, MIB, OTHER_DISK, Filesystem, file_ranges, partitions
 from tests.driver.guest.hcp import hcp
 from tests.driver.guest.hotcopies import info, remove
 from tests.driver.guest.keepers import hot_copy, take_bare
-from tests.driver.guest.kinds import KINDS, usable_percent
+from tests.driver.guest.kinds import KINDS, usable_percent, variants
 from tests.driver.guest.trees import sum_of
 
 LARGE = 1536 * MIB
@@ -39,7 +39,7 @@ def fill(path: Path, value: int, size: int, pause: float = 0.0) -> None:
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+@pytest.mark.parametrize("kind", ["ext4", pytest.param("xfs", marks=pytest.mark.one_kernel)])
 def test_the_store_of_an_idle_disk_is_small(kind: str) -> None:
     with partitions(LARGE) as (node,), KINDS[kind].mounted(node) as fs:
         before = fs.free()
@@ -53,11 +53,20 @@ def test_the_store_of_an_idle_disk_is_small(kind: str) -> None:
         assert fs.free() == before
 
 
+def is_consistent(copy: str, fs: Filesystem) -> bool:
+    """The driver's pieces, what it counts and the files are the same, unless the store is just growing."""
+    about = info(copy)
+    with Driver() as driver:
+        segments = driver.stores(about.minor)
+    names = len(fs.store_names())
+    return len(segments) == about.growths + 1 == names and sum(part.size for part in segments) == about.store_bytes
+
+
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("kind", ["ext4", "xfs", "xfs-rmapbt", "ext4-no-journal", "ext3", "vfat"])
+@pytest.mark.parametrize("kind", variants("ext4", "xfs", "xfs-rmapbt", "ext4-no-journal", "ext3", "vfat"))
 def test_the_store_grows(kind: str) -> None:
     # Zeros cannot be written as fast as an emulated guest's whole processor overwrites.
-    size, pause = (150 * MIB, 0.1) if kind in ("ext3", "vfat") else (500 * MIB, 0.0)
+    size, pause = (60 * MIB, 0.1) if kind in ("ext3", "vfat") else (240 * MIB, 0.0)
     with partitions(LARGE) as (node,), KINDS[kind].mounted(node) as fs:
         path = fs.path / "file"
         fill(path, 1, size)
@@ -70,10 +79,7 @@ def test_the_store_grows(kind: str) -> None:
         assert about.growths > 0
         assert size <= about.store_bytes < 3 * size, about
         assert first < about.store_bytes
-        with Driver() as driver:
-            segments = driver.stores(about.minor)
-        assert len(segments) == about.growths + 1 == len(fs.store_names())
-        assert sum(segment.size for segment in segments) == about.store_bytes
+        assert eventually(lambda: is_consistent(copy, fs)), (info(copy), fs.store_names())
         with KINDS[kind].copy_mounted(copy) as top:
             assert sum_of(top / "file") == was
         assert sum_of(path) != was
@@ -94,6 +100,7 @@ def test_the_store_grows(kind: str) -> None:
         assert not os.path.exists(fs.path / ".hotcopy")
 
 
+@pytest.mark.one_kernel
 @pytest.mark.timeout(300)
 @pytest.mark.kernel_log(allow=DIES)
 def test_the_hot_copy_stops_before_the_floor() -> None:
@@ -114,6 +121,7 @@ def test_the_hot_copy_stops_before_the_floor() -> None:
         assert fs.store_names() == []
 
 
+@pytest.mark.one_kernel
 @pytest.mark.timeout(300)
 @pytest.mark.kernel_log(allow=DIES)
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
@@ -136,6 +144,7 @@ def test_others_fill_the_filesystem(kind: str) -> None:
         assert filler.read_bytes() == b"fine"
 
 
+@pytest.mark.one_kernel
 def test_the_keeper_holds_nothing() -> None:
     with partitions(450 * MIB) as (node,), KINDS["ext4"].mounted(node) as fs, hot_copy(node, "--store-size", "16M"):
         pass
@@ -165,6 +174,7 @@ def test_the_keeper_holds_nothing() -> None:
         assert eventually(lambda: not keepers.processes(), 5)
 
 
+@pytest.mark.one_kernel
 @pytest.mark.timeout(300)
 def test_a_killed_keeper_comes_back() -> None:
     size = 100 * MIB
@@ -187,6 +197,7 @@ def test_a_killed_keeper_comes_back() -> None:
             assert sum_of(top / "file") == was
 
 
+@pytest.mark.one_kernel
 @pytest.mark.timeout(300)
 @pytest.mark.kernel_log(allow=DIES)
 def test_a_stopped_keeper_stalls_the_origin_for_a_second_at_most() -> None:
@@ -214,6 +225,7 @@ def test_a_stopped_keeper_stalls_the_origin_for_a_second_at_most() -> None:
             assert info(again).state == "active"
 
 
+@pytest.mark.kernel_independent
 @pytest.mark.timeout(300)
 def test_a_frozen_filesystem_does_not_hold_up_another() -> None:
     size = 100 * MIB
@@ -246,16 +258,17 @@ def overwrite_for_ever(path: Path, size: int, beat: Beat) -> None:
         while beat():
             file.write(number * MIB % size, bytes([number % 255]) * MIB)
             number += 1
-            time.sleep(0.03)  # emulated, hcp takes a second until the free blocks are known
+            time.sleep(0.06)  # emulated, hcp takes a second until the free blocks are known
 
 
+@pytest.mark.one_kernel
 @pytest.mark.timeout(600)
 def test_growth_under_load_is_exact() -> None:
     """New hot copies while everything is being overwritten; the older ones stay as they were."""
-    size = 200 * MIB
+    size = 100 * MIB
     with partitions(LARGE) as (node,), KINDS["xfs-reflink"].mounted(node) as fs:
         still = fs.path / "still"
-        fill(still, 9, 60 * MIB)
+        fill(still, 9, 40 * MIB)
         was = sum_of(still)
         path = fs.path / "file"
         fill(path, 1, size)
@@ -264,7 +277,7 @@ def test_growth_under_load_is_exact() -> None:
             for round_ in range(3):
                 worker.wait_rounds(size // MIB // 2)
                 taken.append(take_bare(node))
-                fill(still, round_, 60 * MIB, 0.02)
+                fill(still, round_, 40 * MIB, 0.04)
                 worker.wait_rounds(size // MIB)
                 assert info(taken[-1]).state == "active", info(taken[-1])
         with KINDS["xfs"].copy_mounted(taken[0]) as top:

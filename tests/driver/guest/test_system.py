@@ -80,6 +80,7 @@ def take_raw(origin: str, elsewhere: Filesystem) -> str:
     return f"/dev/hcp{created.minors[0]}"
 
 
+@pytest.mark.kernel_independent
 def test_links_stay_with_the_origin(rules: None) -> None:
     """By-uuid, by-label and by-partuuid, through every kind of event; UDisks does not show the hot copy."""
     with partitions(256 * MIB) as (part,), filesystem("ext4", part, "-L", "precious"):
@@ -99,6 +100,7 @@ def test_links_stay_with_the_origin(rules: None) -> None:
         assert run("blkid", "-L", "precious").strip() == part
 
 
+@pytest.mark.one_kernel
 def test_a_curious_rule_does_not_give_the_links_away(rules: None) -> None:
     """Without our rules it would, which is the control; with them, the origin has priority."""
     with filesystem("ext4", DISK) as origin:
@@ -120,6 +122,7 @@ def test_a_curious_rule_does_not_give_the_links_away(rules: None) -> None:
         assert os.path.realpath(link) == origin.node
 
 
+@pytest.mark.kernel_independent
 def test_lvm_takes_the_origin(rules: None) -> None:
     """A hot copy of a physical volume: no duplicate, no warning, nothing activated, whatever udev finds out."""
     with filesystem("ext4", OTHER_DISK) as elsewhere:
@@ -148,6 +151,7 @@ def test_lvm_takes_the_origin(rules: None) -> None:
             run("pvremove", "-q", "-ff", "-y", DISK)
 
 
+@pytest.mark.kernel_independent
 def test_md_and_btrfs_take_the_origin(rules: None) -> None:
     """A hot copy of a RAID member is not assembled, one of a btrfs device not scanned, whatever udev finds out."""
     with filesystem("ext4", OTHER_DISK, path="/run/elsewhere") as elsewhere:
@@ -174,6 +178,7 @@ def test_md_and_btrfs_take_the_origin(rules: None) -> None:
             settle()
 
 
+@pytest.mark.one_kernel
 def test_clean_deletes_what_a_crash_left(capfd: pytest.CaptureFixture[str]) -> None:
     """Only what no hot copy uses, and nothing in a hot copy, which shows its origin's store."""
     with filesystem("ext4", DISK) as origin, filesystem("xfs", OTHER_DISK, path="/run/other") as other:
@@ -195,6 +200,7 @@ def test_clean_deletes_what_a_crash_left(capfd: pytest.CaptureFixture[str]) -> N
         assert capfd.readouterr().out == ""
 
 
+@pytest.mark.one_kernel
 def test_stop_all_gives_up_on_those_in_use(capfd: pytest.CaptureFixture[str]) -> None:
     """The others end; one that is mounted and in use is unmounted lazily, and ends when its user has gone."""
     with filesystem("ext4", DISK) as origin:
@@ -221,6 +227,7 @@ def test_stop_all_gives_up_on_those_in_use(capfd: pytest.CaptureFixture[str]) ->
         assert capfd.readouterr().out == ""
 
 
+@pytest.mark.one_kernel
 def test_driver_of_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another interface is refused with both versions and a remedy; the same interface is only worth a note."""
     assert hcp("-l") == "No Hot Copy sessions\n"
