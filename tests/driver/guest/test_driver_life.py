@@ -6,13 +6,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.driver.guest.background import Beat, background
-from tests.driver.guest.commands import run
+from tests.driver.guest.commands import eventually, run
 from tests.driver.guest.direct import Direct
 from tests.driver.guest.disks import FIFREEZE, FITHAW, MIB, Filesystem, filesystem, partitions
 from tests.driver.guest.hotcopies import attempt, remove, remove_all, take_bare
@@ -28,7 +29,8 @@ def fixture_fs() -> Iterator[Filesystem]:
 
 def load(*parameters: str) -> None:
     """The driver anew, with these parameters."""
-    run("sh", "-c", "! [ -e /sys/module/hcpdriver ] || rmmod hcpdriver")
+    # A keeper that hcp has just started needs a moment to see that there is nothing to keep.
+    assert eventually(lambda: not subprocess.call(("sh", "-c", "! [ -e /sys/module/hcpdriver ] || rmmod hcpdriver")))
     run("modprobe", "hcpdriver", *parameters)
 
 
