@@ -26,6 +26,7 @@ def hog() -> Iterator[None]:
     """Most of the memory belongs to somebody who uses it."""
     size = quiet_memory()["MemAvailable"] * 1024 - LEFT
     memory = mmap.mmap(-1, size)
+    memory.madvise(mmap.MADV_DONTFORK)  # the keeper, forked from here, would lock it
     for offset in range(0, size, mmap.PAGESIZE):
         memory[offset] = 1
     yield

@@ -16,7 +16,7 @@ from tests.driver.guest.memory import quiet_memory
 SIZE = 1024 * MIB
 WRITTEN = SIZE // 4
 COPY = "/dev/hcp1"
-NOISE = 512 << 10  # bytes of kernel memory that others take and give back meanwhile
+NOISE = 128 << 10  # bytes of kernel memory that others take meanwhile: with joined writes 68 KiB were measured in all
 
 
 @pytest.fixture(name="raw")
@@ -53,5 +53,4 @@ def test_memory_of_the_maps(raw: str, how: tuple[str, ...], each: int) -> None:
     assert about.state == "active", about
     assert about.preserved_bytes >= WRITTEN, "each block was new"
     most = each * WRITTEN // UNIT + NOISE
-    assert eventually(lambda: kernel_bytes() - before <= most, 20), (kernel_bytes() - before, most)
-    print(f"{(kernel_bytes() - before) / (WRITTEN // UNIT):.1f} bytes a block")
+    assert eventually(lambda: kernel_bytes() - before <= most, 20), (kernel_bytes() - before, most, about)
