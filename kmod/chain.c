@@ -394,7 +394,7 @@ int hcp_chain_hand_over(struct hcp_origin *origin, struct hcp_snap *from,
 		spin_unlock(lock);
 		if (err)
 			return err;
-		kfree(region);
+		hcp_region_free(region);
 		cond_resched();
 	}
 	return 0;

@@ -196,21 +196,27 @@ static void copy_enter_missing(struct hcp_copy *copy, struct hcp_snap *snap)
 }
 
 /*
- * Starts to copy half the region around @unit, in one read, since most of it will be
- * written.  As hcp_copy_start(); 0: do it the other way.
+ * So much is read around a write.  More would have the writes wait longer for one read,
+ * and more of them at once, for little fewer reads.
+ */
+#define HCP_AROUND_UNITS	64U
+
+/*
+ * Starts to copy what is around @unit, in one read, since most of it will be written.
+ * As hcp_copy_start(); 0: do it the other way.
  */
 int hcp_copy_start_around(struct hcp_origin *origin, struct hcp_snap *snap, u64 unit)
 {
 	spinlock_t *lock = hcp_region_lock(origin, unit);
-	u64 first = ALIGN_DOWN(unit, HCP_COPY_UNITS);
-	u64 end = min(first + HCP_COPY_UNITS, hcp_unit_behind(origin->nr_sectors));
+	u64 first = ALIGN_DOWN(unit, HCP_AROUND_UNITS);
+	u64 end = min(first + HCP_AROUND_UNITS, hcp_unit_behind(origin->nr_sectors));
 	unsigned int count = end - first, at = unit - first;
 	struct hcp_copy *copy;
 
 	if (hcp_copy_memory_is_short() || copy_clip_to_memory(origin, count) < count)
 		return 0;
 	if (hcp_map_reserve(&snap->preserved, lock, hcp_region_index(unit),
-			    HCP_COPY_UNITS / 2 + HCP_MAP_ROOM,
+			    HCP_AROUND_UNITS / 2 + HCP_MAP_ROOM,
 			    GFP_NOIO | __GFP_NOWARN | __GFP_NORETRY))
 		return 0;
 	copy = copy_alloc(origin, first, count);

@@ -5,6 +5,7 @@
  * may run beneath another driver's submission.
  */
 #include <linux/blkdev.h>
+#include <linux/hash.h>
 #include <linux/jiffies.h>
 #include <linux/wait_bit.h>
 
@@ -28,8 +29,12 @@
 #define HCP_STUCK_LIMIT		(30 * HZ)
 #define HCP_SHORT_RETRY		(HZ / 50 ?: 1)
 
-/* So many written units of a region make it dense: a sixth. */
-#define HCP_DENSE_UNITS		(HCP_REGION_UNITS / 6)
+/*
+ * So many written units of a region make it dense: a twelfth to a quarter.  Not the same
+ * for all, or those of a file that is written at random would be read all at once.
+ */
+#define HCP_DENSE_LEAST		(HCP_REGION_UNITS / 12)
+#define HCP_DENSE_SPREAD	(HCP_REGION_UNITS / 6)
 
 /* A range as long as this is looked at by the worker, not by who submits. */
 #define HCP_INLINE_SECTORS	(4 * HCP_REGION_UNITS * HCP_UNIT_SECTORS)
@@ -47,7 +52,8 @@ static void cow_enqueue(struct hcp_origin *origin, struct bio *bio)
 static bool cow_may_go(struct hcp_origin *origin, sector_t first, sector_t end,
 		       const struct hcp_origin *from)
 {
-	if (READ_ONCE(origin->held))
+	/* Who sees it let go sees the new chain. */
+	if (smp_load_acquire(&origin->held))
 		return false;
 	if (origin == from || hcp_chain_is_idle(origin))
 		return true;
@@ -80,10 +86,12 @@ bool hcp_cow_steal(struct hcp_origin *origin, struct bio *bio, sector_t first,
 static bool cow_is_dense(struct hcp_snap *snap, u64 unit)
 {
 	spinlock_t *lock = hcp_region_lock(snap->origin, unit);
+	unsigned long index = hcp_region_index(unit);
+	unsigned int least = HCP_DENSE_LEAST + hash_long(index, 16) % HCP_DENSE_SPREAD;
 	bool dense;
 
 	spin_lock(lock);
-	dense = hcp_changed_weight(&snap->changed, hcp_region_index(unit)) >= HCP_DENSE_UNITS;
+	dense = hcp_changed_weight(&snap->changed, index) >= least;
 	spin_unlock(lock);
 	return dense;
 }
@@ -225,25 +233,39 @@ static bool cow_may_wait(struct hcp_origin *origin)
 	return may;
 }
 
+/* The next write to look at; NULL: none, or they are held. */
+static struct bio *cow_next(struct hcp_origin *origin)
+{
+	struct bio *bio;
+
+	if (smp_load_acquire(&origin->held))
+		return NULL;
+	spin_lock(&origin->pending_lock);
+	bio = bio_list_pop(&origin->pending);
+	spin_unlock(&origin->pending_lock);
+	if (!bio)
+		origin->short_since = 0;
+	return bio;
+}
+
 void hcp_cow_work(struct work_struct *work)
 {
 	struct hcp_origin *origin = container_of(to_delayed_work(work),
 						 struct hcp_origin, cow_work);
 	struct blk_plug plug;
 	struct bio *bio;
+	bool served;
+	int idx;
 
 	blk_start_plug(&plug);
 	for (;;) {
-		if (READ_ONCE(origin->held))
+		idx = hcp_hook_enter();
+		bio = cow_next(origin);
+		served = !bio || cow_serve(origin, bio);
+		hcp_hook_leave(idx);
+		if (!bio)
 			break;
-		spin_lock(&origin->pending_lock);
-		bio = bio_list_pop(&origin->pending);
-		spin_unlock(&origin->pending_lock);
-		if (!bio) {
-			origin->short_since = 0;
-			break;
-		}
-		if (cow_serve(origin, bio))
+		if (served)
 			continue;
 
 		/* To the end: one that needs much does not hold up all others. */
@@ -273,27 +295,24 @@ void hcp_cow_kick(struct hcp_origin *origin)
 }
 
 /*
- * From here on no write to the origin is let go; returns when the block layer has taken
- * all that were before.  hcp_cow_release() in any case; the chain may change meanwhile.
+ * From here on no write to the origin is let go; hcp_hook_wait() for those that were
+ * judged before.
  */
 void hcp_cow_hold(struct hcp_origin *origin)
 {
 	WRITE_ONCE(origin->held, true);
-	/* What the workers have judged they let go first. */
-	flush_delayed_work(&origin->cow_work);
-	flush_work(&origin->read_work);
-	hcp_hook_wait();
 }
 
 void hcp_cow_release(struct hcp_origin *origin)
 {
-	WRITE_ONCE(origin->held, false);
+	smp_store_release(&origin->held, false);
 	mod_delayed_work(origin->wq, &origin->cow_work, 0);
 }
 
 /* The read these writes waited for is done. */
 void hcp_cow_resume(struct hcp_origin *origin, struct bio_list *bios)
 {
+	int idx = hcp_hook_enter();
 	sector_t first, end;
 	struct bio *bio;
 
@@ -305,4 +324,5 @@ void hcp_cow_resume(struct hcp_origin *origin, struct bio_list *bios)
 		else
 			hcp_hook_route(bio, origin);
 	}
+	hcp_hook_leave(idx);
 }

@@ -155,6 +155,7 @@ static void unprepare(struct creating *item)
 /* From here on nothing is written to raw devices, until let_go(). */
 static int hold(struct creation *creation, const char **reason)
 {
+	unsigned long deadline = jiffies + HCP_DRAIN_LIMIT;
 	unsigned int i;
 	int err = 0;
 
@@ -163,10 +164,7 @@ static int hold(struct creation *creation, const char **reason)
 	for (i = 0; i < creation->nr && !err; i++) {
 		struct creating *item = &creation->item[i];
 
-		err = hcp_drain(item->origin, &item->drained, reason);
-		/* dm-crypt: what it has still to encrypt is in no counter. */
-		if (item->arg.flags & HCP_CREATE_UNCOUNTED)
-			item->drained = false;
+		err = hcp_drain(item->origin, deadline, &item->drained, reason);
 	}
 	return err;
 }
@@ -220,18 +218,18 @@ static int arm(struct creation *creation, struct hcp_ioc_create *arg, const char
 	ktime_t begin;
 	int err;
 
-	wait_for_the_unhooked(creation);
 	/* Should anything below allocate after all, it must not write to what is frozen. */
 	noio = memalloc_noio_save();
 	/* A freeze waits for several grace periods, which are most of its time. */
 	rcu_expedite_gp();
-	begin = ktime_get();
 
 	/*
 	 * What is written back now may need a store to grow, which takes the lock.  Nothing
 	 * of ours can go meanwhile: that takes another lock, which we have.
 	 */
 	mutex_unlock(&hcp_control_lock);
+	wait_for_the_unhooked(creation);
+	begin = ktime_get();
 	err = quiesce(creation, reason);
 	mutex_lock(&hcp_control_lock);
 	if (err)
@@ -251,8 +249,11 @@ static int arm(struct creation *creation, struct hcp_ioc_create *arg, const char
 
 		/* Those that ended during the freeze leave it their space. */
 		bury_the_dead(snap->origin);
-		/* What nobody froze may still be on its way to the device. */
-		snap->changed.lost = !creation->freeze.nr && !creation->item[i].drained;
+		/* What nobody froze or waited for may still be on its way to the device. */
+		if (!creation->freeze.nr && !creation->item[i].drained)
+			snap->changed.lost = true;
+		if (creation->item[i].arg.flags & HCP_CREATE_UNCOUNTED)
+			snap->changed.lost = true;
 		snap->created_ns = created_ns;
 		snap->frozen_ns = arg->frozen_ns;
 		list_add_tail(&snap->node, &hcp_snaps);

@@ -11,22 +11,9 @@
 #include <linux/string.h>
 
 #include "drain.h"
+#include "hook.h"
 #include "io.h"
 #include "origin.h"
-
-/* Its disk may take so long to do all that is in its queue. */
-#define HCP_DRAIN_LIMIT	(10 * HZ)
-
-/* A disk with a request queue: it is stopped until nothing is left in it. */
-static bool drain_requests(struct request_queue *queue)
-{
-	long left;
-
-	blk_freeze_queue_start(queue);
-	left = blk_mq_freeze_queue_wait_timeout(queue, HCP_DRAIN_LIMIT);
-	hcp_mq_unfreeze_queue(queue);
-	return left > 0;
-}
 
 static long stat_writes(hcp_part_t *part)
 {
@@ -38,7 +25,7 @@ static long stat_writes(hcp_part_t *part)
 	return writes;
 }
 
-/* Never less than there are, since none is begun: a sum over processors. */
+/* Never less than there are, since none begins: the queue is stopped. */
 static bool has_writes(struct gendisk *disk)
 {
 	hcp_part_t *part;
@@ -52,43 +39,60 @@ static bool has_writes(struct gendisk *disk)
 	return has;
 }
 
-static bool drain_counted(struct gendisk *disk)
+static bool drain_counted(struct gendisk *disk, unsigned long deadline)
 {
-	unsigned long end = jiffies + HCP_DRAIN_LIMIT;
-
 	while (has_writes(disk)) {
-		if (time_after(jiffies, end))
+		if (time_after(jiffies, deadline))
 			return false;
 		usleep_range(500, 1000);
 	}
 	return true;
 }
 
-/* Disks without a request queue that count what is under way: MD and most of device mapper. */
+/*
+ * A disk without a request queue that counts a write as long as it is under way.  Device
+ * mapper does, but for the targets that HCP_CREATE_UNCOUNTED is for.
+ */
 static bool counts_writes(const struct gendisk *disk)
 {
-	return blk_queue_io_stat(disk->queue) &&
-	       (strstarts(disk->disk_name, "dm-") || strstarts(disk->disk_name, "md"));
+	return blk_queue_io_stat(disk->queue) && strstarts(disk->disk_name, "dm-");
+}
+
+static unsigned long until(unsigned long deadline)
+{
+	return time_before(jiffies, deadline) ? deadline - jiffies : 1;
 }
 
 /*
- * Waits for the writes to a held origin.  @complete: all were seen; otherwise nobody can
- * tell for this kind of disk, but what is done in ->submit_bio() is done.
+ * The queue is stopped until nobody is in it.  That is all there is of a disk with a
+ * request queue, and who is in ->submit_bio() of another.
  */
-int hcp_drain(struct hcp_origin *origin, bool *complete, const char **reason)
+static bool drain_queue(struct gendisk *disk, unsigned long deadline)
+{
+	bool done;
+
+	blk_freeze_queue_start(disk->queue);
+	done = blk_mq_freeze_queue_wait_timeout(disk->queue, until(deadline)) > 0;
+	if (done && !queue_is_mq(disk->queue) && counts_writes(disk))
+		done = drain_counted(disk, deadline);
+	hcp_mq_unfreeze_queue(disk->queue);
+	return done;
+}
+
+/*
+ * Waits until @deadline (jiffies) for the writes to a held origin.  @complete: all were
+ * seen; otherwise nobody can tell for this kind of disk, but what is done in
+ * ->submit_bio() is done.  -EAGAIN.
+ */
+int hcp_drain(struct hcp_origin *origin, unsigned long deadline, bool *complete,
+	      const char **reason)
 {
 	struct gendisk *disk = origin->disk;
-	bool done = true;
 
-	*complete = true;
-	if (queue_is_mq(disk->queue))
-		done = drain_requests(disk->queue);
-	else if (counts_writes(disk))
-		done = drain_counted(disk);
-	else
-		*complete = false;
-	if (done)
-		return 0;
-	*reason = "the device did not end its writes in time; try again when it is less busy";
-	return -EAGAIN;
+	if (!hcp_hook_wait(until(deadline)) || !drain_queue(disk, deadline)) {
+		*reason = "the device did not end its writes in time; try again when it is less busy";
+		return -EAGAIN;
+	}
+	*complete = queue_is_mq(disk->queue) || counts_writes(disk);
+	return 0;
 }

@@ -3,10 +3,14 @@
 #ifndef HCP_DRAIN_H
 #define HCP_DRAIN_H
 
+#include <linux/jiffies.h>
 #include <linux/types.h>
 
 struct hcp_origin;
 
-int hcp_drain(struct hcp_origin *origin, bool *complete, const char **reason);
+#define HCP_DRAIN_LIMIT	(10 * HZ)	/* to do all that is in the queue of a disk */
+
+int hcp_drain(struct hcp_origin *origin, unsigned long deadline, bool *complete,
+	      const char **reason);
 
 #endif /* HCP_DRAIN_H */

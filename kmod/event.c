@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Events; see event.h. */
 #include <linux/kobject.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -53,8 +54,10 @@ static void announce(struct hcp_snap *snap)
 
 static void ended_work(struct work_struct *work)
 {
+	unsigned int noio = memalloc_noio_save();
 	struct hcp_snap *snap;
 
+	/* Creation may wait for the lock with filesystems frozen, writes held. */
 	mutex_lock(&hcp_control_lock);
 	list_for_each_entry(snap, &hcp_snaps, node) {
 		if (hcp_snap_is_active(snap) || snap->announced || !snap->disk_added)
@@ -63,6 +66,7 @@ static void ended_work(struct work_struct *work)
 		announce(snap);
 	}
 	mutex_unlock(&hcp_control_lock);
+	memalloc_noio_restore(noio);
 }
 
 static DECLARE_WORK(ended, ended_work);

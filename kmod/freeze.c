@@ -25,13 +25,17 @@ static int thaw_sb(struct super_block *sb)
 }
 
 /*
- * Somebody else thawed it meanwhile: then the kernel takes a thaw of the device for one
+ * When somebody else thawed it meanwhile, the kernel takes a thaw of the device for one
  * that was never done, so that it would count as frozen for ever.
  */
-static void mend_thawed(struct super_block *sb)
+static void thaw_failed(struct super_block *sb, int err)
 {
 	struct block_device *bdev = sb->s_bdev;
 
+	if (READ_ONCE(sb->s_writers.frozen) != SB_UNFROZEN) {
+		pr_err("%s could not be thawed: error %d\n", sb->s_id, err);
+		return;
+	}
 	if (bdev) {
 		mutex_lock(&bdev->bd_fsfreeze_mutex);
 		hcp_uncount_freeze(bdev);
@@ -134,6 +138,7 @@ int hcp_freeze_all(struct hcp_freeze *freeze, const char **reason)
 void hcp_thaw_all(struct hcp_freeze *freeze)
 {
 	unsigned int i;
+	int err;
 
 	for (i = freeze->nr; i-- > 0;) {
 		struct hcp_frozen *fs = &freeze->fs[i];
@@ -141,8 +146,9 @@ void hcp_thaw_all(struct hcp_freeze *freeze)
 
 		if (fs->held)
 			up_read(&sb->s_umount);
-		if (fs->frozen_by_us && thaw_sb(sb))
-			mend_thawed(sb);
+		err = fs->frozen_by_us ? thaw_sb(sb) : 0;
+		if (err)
+			thaw_failed(sb, err);
 		fs->held = false;
 		fs->frozen_by_us = false;
 	}

@@ -68,7 +68,7 @@ struct hcp_ioc_segment {
 
 #define HCP_CREATE_READ_ONLY	(1 << 0)	/* /dev/hcpN refuses writes */
 #define HCP_CREATE_FIXED_STORE	(1 << 1)	/* with @segment: the store never asks to grow */
-#define HCP_CREATE_UNCOUNTED	(1 << 2)	/* the device has writes under way that it does not count */
+#define HCP_CREATE_UNCOUNTED	(1 << 2)	/* nobody can wait for all writes to it */
 
 /* One origin of a hot copy. */
 struct hcp_ioc_origin {

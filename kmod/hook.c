@@ -5,9 +5,12 @@
  * everything pass but the writes to a tracked disk; these continue in
  * hcp_hook_submit_bio(), which takes the place of the function called.
  */
+#include <linux/completion.h>
 #include <linux/ftrace.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
+#include <linux/refcount.h>
+#include <linux/slab.h>
 #include <linux/srcu.h>
 
 #include "cow.h"
@@ -29,7 +32,7 @@ struct hcp_slot {
 static struct hcp_slot hcp_slots[HCP_MAX_SNAPSHOTS];
 static unsigned int hcp_slots_end;	/* one behind the last in use */
 
-/* Who is between entry and return of hcp_hook_route(), asleep below it perhaps. */
+/* Who judges writes and lets them go, asleep below hcp_hook_route() perhaps. */
 static struct srcu_struct text_srcu;
 
 /* Which operations change the origin.  Zone operations: zoned devices are refused. */
@@ -76,18 +79,18 @@ static bool hook_steal(struct bio *bio, const struct hcp_origin *from)
  */
 hcp_submit_t hcp_hook_route(struct bio *bio, const struct hcp_origin *from)
 {
-	int idx = srcu_read_lock(&text_srcu);
+	int idx = hcp_hook_enter();
 #ifdef HCP_HAVE_SUBMIT_COOKIE
 	hcp_submit_t cookie = BLK_QC_T_NONE;
 
 	if (!hook_steal(bio, from))
 		cookie = hcp_io_submit(bio);
-	srcu_read_unlock(&text_srcu, idx);
+	hcp_hook_leave(idx);
 	return cookie;
 #else
 	if (!hook_steal(bio, from))
 		hcp_io_submit(bio);
-	srcu_read_unlock(&text_srcu, idx);
+	hcp_hook_leave(idx);
 #endif
 }
 
@@ -97,10 +100,54 @@ static noinline hcp_submit_t hcp_hook_submit_bio(struct bio *bio)
 	return hcp_hook_route(bio, NULL);
 }
 
-/* Returns when the block layer has taken every write that passed the hook before. */
-void hcp_hook_wait(void)
+/* What is judged after this is let go, or not, before hcp_hook_leave().  May sleep. */
+int hcp_hook_enter(void)
 {
-	synchronize_srcu(&text_srcu);
+	return srcu_read_lock(&text_srcu);
+}
+
+void hcp_hook_leave(int idx)
+{
+	srcu_read_unlock(&text_srcu, idx);
+}
+
+struct hook_waiter {
+	struct rcu_head rcu;
+	struct completion done;
+	refcount_t refs;	/* who waits, and the callback */
+};
+
+static void hook_waiter_put(struct hook_waiter *waiter)
+{
+	if (refcount_dec_and_test(&waiter->refs))
+		kfree(waiter);
+}
+
+static void hook_passed(struct rcu_head *rcu)
+{
+	struct hook_waiter *waiter = container_of(rcu, struct hook_waiter, rcu);
+
+	complete(&waiter->done);
+	hook_waiter_put(waiter);
+}
+
+/*
+ * Waits until the block layer has taken every write that was judged before; false when
+ * it has not in @timeout jiffies: it may be another device that takes none.
+ */
+bool hcp_hook_wait(unsigned long timeout)
+{
+	struct hook_waiter *waiter = kmalloc(sizeof(*waiter), GFP_NOIO);
+	bool passed;
+
+	if (!waiter)
+		return false;
+	init_completion(&waiter->done);
+	refcount_set(&waiter->refs, 2);
+	call_srcu(&text_srcu, &waiter->rcu, hook_passed);
+	passed = wait_for_completion_timeout(&waiter->done, timeout);
+	hook_waiter_put(waiter);
+	return passed;
 }
 
 /*
@@ -197,6 +244,7 @@ void hcp_hook_exit(void)
 	synchronize_rcu_tasks();
 	synchronize_srcu(&text_srcu);
 	synchronize_rcu_tasks();
+	srcu_barrier(&text_srcu);
 	cleanup_srcu_struct(&text_srcu);
 }
 

@@ -12,7 +12,9 @@ void hcp_hook_untrack(struct hcp_origin *origin);
 int hcp_hook_init(void);
 void hcp_hook_exit(void);
 
-void hcp_hook_wait(void);
+int hcp_hook_enter(void);
+void hcp_hook_leave(int idx);
+bool hcp_hook_wait(unsigned long timeout);
 hcp_submit_t hcp_hook_route(struct bio *bio, const struct hcp_origin *from);
 
 #endif /* HCP_HOOK_H */

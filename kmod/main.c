@@ -7,15 +7,19 @@
 #include "disk.h"
 #include "event.h"
 #include "hook.h"
+#include "map.h"
 
 static int __init hcp_init(void)
 {
 	int err;
 
 	hcp_copy_memory_init();
-	err = hcp_hook_init();
+	err = hcp_map_caches_init();
 	if (err)
 		return err;
+	err = hcp_hook_init();
+	if (err)
+		goto no_hook;
 	err = hcp_disk_init();
 	if (err)
 		goto no_disk;
@@ -28,6 +32,8 @@ no_control:
 	hcp_disk_exit();
 no_disk:
 	hcp_hook_exit();
+no_hook:
+	hcp_map_caches_exit();
 	return err;
 }
 
@@ -39,6 +45,7 @@ static void __exit hcp_exit(void)
 	hcp_disk_exit();
 	hcp_hook_exit();
 	rcu_barrier();
+	hcp_map_caches_exit();
 }
 
 module_init(hcp_init);

@@ -5,6 +5,94 @@
 
 #include "map.h"
 
+/*
+ * kmalloc() has powers of two only: half of a region would be empty when its extents are
+ * a few too many.  These are the sizes in between.
+ */
+static const unsigned short between_sizes[] = { 768, 1536, 3072, 6144 };
+static struct kmem_cache *between[ARRAY_SIZE(between_sizes)];
+
+/* How much memory a region of @nr extents gets. */
+static size_t region_size(unsigned int nr)
+{
+	size_t bytes = sizeof(struct hcp_region) + nr * sizeof(struct hcp_extent);
+	size_t size = roundup_pow_of_two(bytes);
+
+	return size >= 1024 && bytes <= size / 4 * 3 ? size / 4 * 3 : size;
+}
+
+/* The cache for regions of @size bytes; NULL: kmalloc(). */
+static struct kmem_cache *region_cache(size_t size)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(between); i++)
+		if (between_sizes[i] == size)
+			return between[i];
+	return NULL;
+}
+
+/* A capacity that fills the memory which the region gets anyway. */
+static unsigned int region_capacity(unsigned int nr)
+{
+	return (region_size(nr) - sizeof(struct hcp_region)) / sizeof(struct hcp_extent);
+}
+
+/* @capacity is one of region_capacity(). */
+static struct hcp_region *region_new(unsigned int capacity, gfp_t gfp)
+{
+	size_t size = region_size(capacity);
+	struct kmem_cache *cache = region_cache(size);
+	struct hcp_region *region;
+
+	region = cache ? kmem_cache_alloc(cache, gfp) : kmalloc(size, gfp);
+	if (region) {
+		region->nr = 0;
+		region->capacity = capacity;
+	}
+	return region;
+}
+
+/* NULL is fine. */
+void hcp_region_free(struct hcp_region *region)
+{
+	struct kmem_cache *cache;
+
+	if (!region)
+		return;
+	cache = region_cache(region_size(region->capacity));
+	if (cache)
+		kmem_cache_free(cache, region);
+	else
+		kfree(region);
+}
+
+int hcp_map_caches_init(void)
+{
+	char name[32];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(between); i++) {
+		snprintf(name, sizeof(name), "hcp_region_%u", between_sizes[i]);
+		between[i] = kmem_cache_create(name, between_sizes[i], 0, 0, NULL);
+		if (!between[i]) {
+			hcp_map_caches_exit();
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+void hcp_map_caches_exit(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(between); i++) {
+		kmem_cache_destroy(between[i]);
+		between[i] = NULL;
+	}
+}
+
 void hcp_map_init(struct hcp_map *map)
 {
 	xa_init(&map->regions);
@@ -17,7 +105,7 @@ void hcp_map_destroy(struct hcp_map *map)
 	unsigned long index;
 
 	xa_for_each(&map->regions, index, region)
-		kfree(region);
+		hcp_region_free(region);
 	xa_destroy(&map->regions);
 }
 
@@ -170,20 +258,10 @@ void hcp_map_mark(struct hcp_map *map, u64 unit, unsigned int count,
 	}
 }
 
-/* Takes a whole region out of the map; the caller kfree()s it.  NULL: none. */
+/* Takes a whole region out of the map; hcp_region_free() is for the caller.  NULL: none. */
 struct hcp_region *hcp_map_take(struct hcp_map *map, unsigned long index)
 {
 	return xa_erase(&map->regions, index);
-}
-
-/* A capacity that fills the slab object kmalloc() would round up to anyway. */
-static unsigned int region_capacity(unsigned int nr)
-{
-	struct hcp_region *region;
-	size_t bytes = roundup_pow_of_two(struct_size(region, extent, nr));
-
-	return min_t(size_t, (bytes - sizeof(*region)) / sizeof(struct hcp_extent),
-		     HCP_MAP_MAX_EXTENTS);
 }
 
 static bool region_has_room(const struct hcp_region *region, unsigned int room)
@@ -220,17 +298,15 @@ int hcp_map_reserve(struct hcp_map *map, spinlock_t *lock, unsigned long index,
 		capacity = region_capacity(room + (region ? region->nr : 0));
 		spin_unlock(lock);
 
-		bigger = kmalloc(struct_size(bigger, extent, capacity), gfp);
+		bigger = region_new(capacity, gfp);
 		if (!bigger)
 			return -ENOMEM;
-		bigger->nr = 0;
-		bigger->capacity = capacity;
 
 		if (!region) {
 			err = xa_insert(&map->regions, index, bigger, gfp);
 			if (!err)
 				return 0;
-			kfree(bigger);
+			hcp_region_free(bigger);
 			if (err != -EBUSY)
 				return err;
 			continue;
@@ -247,6 +323,6 @@ int hcp_map_reserve(struct hcp_map *map, spinlock_t *lock, unsigned long index,
 			bigger = region;
 		}
 		spin_unlock(lock);
-		kfree(bigger);
+		hcp_region_free(bigger);
 	}
 }

@@ -68,6 +68,10 @@ static inline unsigned int hcp_region_clip(u64 unit, u64 count)
 	return min_t(u64, count, HCP_REGION_UNITS - hcp_region_offset(unit));
 }
 
+int hcp_map_caches_init(void);
+void hcp_map_caches_exit(void);
+void hcp_region_free(struct hcp_region *region);
+
 void hcp_map_init(struct hcp_map *map);
 void hcp_map_destroy(struct hcp_map *map);
 int hcp_map_reserve(struct hcp_map *map, spinlock_t *lock, unsigned long index,
