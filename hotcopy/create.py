@@ -13,6 +13,7 @@ from hotcopy import (
     __version__,
     attach,
     checks,
+    counting,
     dates,
     ending,
     filesystems,
@@ -74,8 +75,13 @@ def _write_back_device(bdev: int, path: str) -> None:
         raise HcpError(f"cannot write back {path}: {error.strerror}", "look into the kernel log (dmesg)") from error
 
 
-def _origin(plan: OriginPlan, request: Request, driver: Driver, stack: contextlib.ExitStack, out: Output) -> Origin:
-    """Opens the device and makes its store; ``stack`` closes them, and takes the store back after an error."""
+def _origin(
+    plan: OriginPlan, request: Request, driver: Driver, stack: contextlib.ExitStack, out: Output, frozen_too: bool
+) -> Origin:
+    """Opens the device and makes its store; ``stack`` closes them, and takes the store back after an error.
+
+    ``frozen_too``: filesystems are frozen for others of its group, and then nobody waits for writes to raw devices.
+    """
     out.line(f"Starting Hot Copy: {plan.device.path}.")
     bdev = stack.enter_context(stores.opened_device(plan.device))
     segment = stack.enter_context(stores.made(plan, request, driver))
@@ -88,7 +94,8 @@ def _origin(plan: OriginPlan, request: Request, driver: Driver, stack: contextli
         segment,
         floor_percent=plan.floor_percent,
         fixed_store=plan.fixed and segment is not None,
-        uncounted=plan.target.filesystem is None and Sysfs().is_crypt(plan.device.dev),
+        uncounted=plan.target.filesystem is None
+        and (frozen_too or not counting.counts_writes(Sysfs(), plan.device.dev)),
     )
 
 
@@ -111,7 +118,7 @@ def _snapshot(plan: Plan, driver: Driver, out: Output, check: Check) -> Created:
             roots.append(filesystems.open_any(filesystem))
             stack.callback(os.close, roots[-1])
         stores.clean_leftovers(plan.origins, driver)
-        origins = [_origin(item, plan.request, driver, stack, out) for item in plan.origins]
+        origins = [_origin(item, plan.request, driver, stack, out, bool(plan.freeze)) for item in plan.origins]
         check()
         _write_back(roots, plan.freeze)
         for item, origin in zip(plan.origins, origins):

@@ -45,10 +45,6 @@ class Sysfs(NamedTuple):
         top = self._top(dev)
         return os.path.basename(top) if os.path.isdir(top) else ""
 
-    def is_crypt(self, dev: DevId) -> bool:
-        """Whether it is dm-crypt, which counts a write only when it is encrypted (``accounts_remapped_io``)."""
-        return self._read(f"{self._top(dev)}/dm/uuid").startswith("CRYPT-")
-
     def dm_name(self, dev: DevId) -> str:
         """``vg-root``; "" when it is not a device-mapper device."""
         return self._read(f"{self._top(dev)}/dm/name")

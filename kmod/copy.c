@@ -10,6 +10,7 @@
 #include "io.h"
 #include "origin.h"
 #include "snapshot.h"
+#include "store.h"
 #include "unit.h"
 #include "writeback.h"
 
@@ -99,6 +100,7 @@ static struct hcp_copy *copy_alloc(struct hcp_origin *origin, u64 unit, unsigned
 	copy->unit = unit;
 	refcount_set(&copy->refs, 1);
 	copy->snap = NULL;
+	copy->around = false;
 	bio_list_init(&copy->waiters);
 	INIT_LIST_HEAD(&copy->ready);
 	copy->assigned = 0;
@@ -201,6 +203,9 @@ static void copy_enter_missing(struct hcp_copy *copy, struct hcp_snap *snap)
  */
 #define HCP_AROUND_UNITS	64U
 
+/* Of these units so many runs are not copied yet, as a rule; others are left out. */
+#define HCP_AROUND_EXTENTS	16U
+
 /*
  * Starts to copy what is around @unit, in one read, since most of it will be written.
  * As hcp_copy_start(); 0: do it the other way.
@@ -213,10 +218,12 @@ int hcp_copy_start_around(struct hcp_origin *origin, struct hcp_snap *snap, u64 
 	unsigned int count = end - first, at = unit - first;
 	struct hcp_copy *copy;
 
+	if (READ_ONCE(origin->no_around) || !hcp_store_has_plenty(origin->store))
+		return 0;
 	if (hcp_copy_memory_is_short() || copy_clip_to_memory(origin, count) < count)
 		return 0;
 	if (hcp_map_reserve(&snap->preserved, lock, hcp_region_index(unit),
-			    HCP_AROUND_UNITS / 2 + HCP_MAP_ROOM,
+			    HCP_AROUND_EXTENTS + HCP_MAP_ROOM,
 			    GFP_NOIO | __GFP_NOWARN | __GFP_NORETRY))
 		return 0;
 	copy = copy_alloc(origin, first, count);
@@ -231,6 +238,7 @@ int hcp_copy_start_around(struct hcp_origin *origin, struct hcp_snap *snap, u64 
 		copy_free(copy);
 		return 0;
 	}
+	copy->around = true;
 	copy_begin(copy, snap);
 	at = find_next_zero_bit(copy->wanted, HCP_COPY_UNITS, at) - at;
 	spin_unlock(lock);
@@ -334,12 +342,41 @@ static bool copy_is_needed(struct hcp_copy *copy)
 	return needed;
 }
 
+/*
+ * What was read around writes cannot be read, and nobody may ever need it: as if it had
+ * not been tried.  The writes come again, each for its own old data.
+ */
+static void copy_read_in_vain(struct hcp_copy *copy)
+{
+	struct hcp_origin *origin = copy->origin;
+	struct bio_list waiters;
+	unsigned int nr;
+
+	WRITE_ONCE(origin->no_around, true);
+	spin_lock(hcp_region_lock(origin, copy->unit));
+	if (copy->snap) {
+		nr = hcp_map_forget(&copy->snap->preserved, copy->unit, copy);
+		atomic64_sub(nr, &copy->snap->preserved_units);
+		copy->snap = NULL;
+	}
+	waiters = copy->waiters;
+	bio_list_init(&copy->waiters);
+	spin_unlock(hcp_region_lock(origin, copy->unit));
+
+	hcp_cow_resume(origin, &waiters);
+	hcp_copy_put(copy);
+}
+
 static void copy_read_done(struct hcp_copy *copy)
 {
 	struct hcp_origin *origin = copy->origin;
 	bool failed = copy->bio.bi_status;
 	struct bio_list waiters;
 
+	if (failed && copy->around) {
+		copy_read_in_vain(copy);
+		return;
+	}
 	/* First of all: nobody may believe in this copy. */
 	if (failed && copy_is_needed(copy))
 		hcp_origin_fail(origin, HCP_STATE_FAILED,

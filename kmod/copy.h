@@ -26,6 +26,7 @@ struct hcp_copy {
 	u64 unit;			/* the first one */
 	unsigned int count;		/* units read */
 	DECLARE_BITMAP(wanted, HCP_COPY_UNITS);	/* those to be kept; fixed before the read */
+	bool around;			/* more than writes need; fixed before the read */
 	refcount_t refs;		/* readers of its memory, and its own way */
 
 	struct hcp_snap *snap;		/* region lock; NULL: nobody needs it any more */

@@ -258,6 +258,25 @@ void hcp_map_mark(struct hcp_map *map, u64 unit, unsigned int count,
 	}
 }
 
+/* Takes @copy out of the region of @unit; how many units of it there were. */
+unsigned int hcp_map_forget(struct hcp_map *map, u64 unit, const struct hcp_copy *copy)
+{
+	struct hcp_region *region = xa_load(&map->regions, hcp_region_index(unit));
+	unsigned int i, keep = 0, units = 0;
+
+	for (i = 0; region && i < region->nr; i++) {
+		const struct hcp_extent *e = &region->extent[i];
+
+		if (hcp_extent_is_copy(e) && e->copy == copy)
+			units += e->count;
+		else
+			region->extent[keep++] = *e;
+	}
+	if (region)
+		region->nr = keep;
+	return units;
+}
+
 /* Takes a whole region out of the map; hcp_region_free() is for the caller.  NULL: none. */
 struct hcp_region *hcp_map_take(struct hcp_map *map, unsigned long index)
 {

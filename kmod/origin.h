@@ -56,6 +56,7 @@ struct hcp_origin {
 	struct bio_list pending;	/* @pending_lock */
 	struct delayed_work cow_work;
 	struct mutex cow_lock;		/* held while one stolen write is looked at */
+	bool no_around;			/* it has bad sectors: read what is needed only; read anywhere */
 	bool held;			/* no write is let go for now; read anywhere */
 	unsigned long short_since;	/* jiffies, 0: memory is not short; cow_work only */
 	unsigned long progress;		/* jiffies: when a copy was last done with */

@@ -158,6 +158,17 @@ bool hcp_store_is_full(struct hcp_store *store)
 	return READ_ONCE(store->full_since);
 }
 
+/* Whether there is room for what nobody may ever need. */
+bool hcp_store_has_plenty(struct hcp_store *store)
+{
+	bool plenty;
+
+	spin_lock(&store->lock);
+	plenty = store->fixed ? store->nr_used < store->nr_units / 2 : !store->full_since;
+	spin_unlock(&store->lock);
+	return plenty;
+}
+
 /* Whether somebody who finds the store full had better try again in a moment. */
 bool hcp_store_may_grow(struct hcp_store *store)
 {

@@ -39,6 +39,7 @@ u64 hcp_store_alloc(struct hcp_store *store, unsigned int want, unsigned int *go
 void hcp_store_free(struct hcp_store *store, u64 unit, u64 count);
 bool hcp_store_may_grow(struct hcp_store *store);
 bool hcp_store_is_full(struct hcp_store *store);
+bool hcp_store_has_plenty(struct hcp_store *store);
 void hcp_store_size(struct hcp_store *store, u64 *nr_units, u64 *nr_used);
 void hcp_store_place(struct hcp_store *store, u64 unit, unsigned int count,
 		     struct hcp_place *place);
