@@ -105,6 +105,25 @@ def test_old_data_that_cannot_be_read() -> None:
         check_next(fs, path, place, 2)
 
 
+@pytest.mark.kernel_log(allow=r"critical medium error, dev sd")
+def test_bad_sector_beside_what_is_written() -> None:
+    """What is read around writes when they are dense, but nobody writes, need not be readable."""
+    with scsi_disk(SMALL) as node, filesystem("xfs", node) as fs:
+        path, place = new_file(fs, 1)
+        bad = FILE // 2 + 50 * UNIT
+        log = KernelLog()
+        with hot_copy(node, *STORE) as copy:
+            with bad_sectors((place + bad, place + bad + UNIT)), Direct(str(path), os.O_RDWR) as file:
+                for offset in range(0, FILE, UNIT):
+                    if offset != bad:
+                        file.write(offset, bytes([2]) * UNIT)
+            assert any("critical medium error" in line for line in log.read()), "nothing was read around the writes"
+            assert info(copy).state == "active", info(copy)
+            with Direct(copy) as shown:
+                assert all(shown.read(place + at, MIB) == bytes([1]) * MIB for at in range(0, FILE, MIB))
+        check_next(fs, path, place, 2)
+
+
 @DEAD_READS
 def test_store_that_cannot_be_written() -> None:
     with partitions(SMALL) as (below,), faulty(below) as device, filesystem("ext4", device.node) as fs:
