@@ -55,7 +55,7 @@ static bool drain_counted(struct gendisk *disk, unsigned long deadline)
  */
 static bool counts_writes(const struct gendisk *disk)
 {
-	return blk_queue_io_stat(disk->queue) && strstarts(disk->disk_name, "dm-");
+	return hcp_dm_counts(disk->queue) && strstarts(disk->disk_name, "dm-");
 }
 
 static unsigned long until(unsigned long deadline)

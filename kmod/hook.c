@@ -101,12 +101,12 @@ static noinline hcp_submit_t hcp_hook_submit_bio(struct bio *bio)
 }
 
 /* What is judged after this is let go, or not, before hcp_hook_leave().  May sleep. */
-int hcp_hook_enter(void)
+int hcp_hook_enter(void) __acquires(&text_srcu)
 {
 	return srcu_read_lock(&text_srcu);
 }
 
-void hcp_hook_leave(int idx)
+void hcp_hook_leave(int idx) __releases(&text_srcu)
 {
 	srcu_read_unlock(&text_srcu, idx);
 }

@@ -49,6 +49,16 @@ typedef struct hd_struct hcp_part_t;
 	for (i = 0, part = &(disk)->part0; i < 1; i++)	/* it counts for all */
 #endif
 
+/* Device mapper counted always, before it had a queue flag to obey (it has in 6.12) */
+static inline bool hcp_dm_counts(struct request_queue *queue)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+	return true;
+#else
+	return blk_queue_io_stat(queue);
+#endif
+}
+
 /* Exported to modules, but declared in kernel/rcu/rcu.h only; as it is since 4.1 */
 #ifdef HCP_HAVE_RCU_EXPEDITE_GP
 void rcu_expedite_gp(void);

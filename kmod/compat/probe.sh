@@ -45,14 +45,11 @@ fi
 			echo "/* $macro is not set */"
 		fi
 	done
-	# What is exported but in no header.
-	for symbol in rcu_expedite_gp; do
-		macro=HCP_HAVE_$(echo "$symbol" | tr '[:lower:]' '[:upper:]')
-		if grep -qs "	$symbol	vmlinux	" "$build/Module.symvers"; then
-			echo "#define $macro 1"
-		else
-			echo "/* $macro is not set */"
-		fi
-	done
+	# Exported, but declared in no header.
+	if grep -qs "	rcu_expedite_gp	vmlinux	" "$build/Module.symvers"; then
+		echo "#define HCP_HAVE_RCU_EXPEDITE_GP 1"
+	else
+		echo "/* HCP_HAVE_RCU_EXPEDITE_GP is not set */"
+	fi
 } >"$work/config.h"
 mv "$work/config.h" "$out/config.h"
