@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The table of distributions, and the row of a system."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Texts
+
+from installer.matrix.model import Distro, Family, Matrix, PackageFormat, Scheme, Tier
+from installer.matrix.reader import Mapping, Value
+from installer.matrix.rows import unique, verified
+
+
+def read_distros(value: Value) -> tuple[Distro, ...]:
+    """Every row of the table, checked."""
+    rows = tuple(_distro(item.mapping()) for item in value.items())
+    unique(value, [row.key for row in rows])
+    unique(
+        value,
+        [f"{row.os_id} {row.os_name or ''} {version}" for row in rows for version in (*row.versions, *row.codenames)],
+    )
+    return rows
+
+
+def _distro(row: Mapping) -> Distro:
+    distro = Distro(
+        key=row["key"].text(),
+        title=row["title"].text(),
+        os_id=row["os_id"].text(),
+        os_name=row.text("os_name"),
+        versions=row.texts("versions"),
+        codenames=row.texts("codenames"),
+        family=row["family"].one_of(Family),
+        package_format=row["package_format"].one_of(PackageFormat),
+        scheme=row["scheme"].one_of(Scheme),
+        architectures=row["architectures"].texts(),
+        kernels=row["kernels"].texts(),
+        end_of_life=row.day("end_of_life"),
+        extended_end=row.day("extended_end"),
+        box=row.text("box"),
+        tier=row["tier"].one_of(Tier),
+        verified=verified(row),
+        advice=row.text("advice"),
+        references=row.texts("references"),
+    )
+    row.finish()
+    if distro.tier in (Tier.RETIRED, Tier.PLANNED) and not distro.advice:
+        raise row.error(f"a {distro.tier.value} row needs 'advice'")
+    if distro.tier is Tier.SUPPORTED and not distro.references:
+        raise row.error("a supported row needs 'references' for its end of life")
+    return distro
+
+
+def find_distro(matrix: Matrix, os_release: Texts[str, str]) -> Distro | None:
+    """The row of the system with these values of os-release(5), by its own ID; derivatives are the caller's affair."""
+    os_id, version = os_release.get("ID", "linux"), os_release.get("VERSION_ID", "")
+    codename, name = os_release.get("VERSION_CODENAME", ""), os_release.get("NAME", "")
+    candidates = [row for row in matrix.distros if row.os_id == os_id and name.startswith(row.os_name or "")]
+    # A row that names the system more exactly goes first: "CentOS Stream" before "", a version before any.
+    candidates.sort(key=lambda row: (row.os_name is None, not (row.versions or row.codenames)))
+    for row in candidates:
+        if not row.versions and not row.codenames:
+            return row
+        if any(version == known or version.startswith(known + ".") for known in row.versions):
+            return row
+        if not version and codename and codename in row.codenames:
+            return row
+    return None
