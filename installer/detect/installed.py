@@ -35,7 +35,8 @@ def _module_file(root: Path, release: str) -> str:
 
 def _is_enabled(root: Path, unit: str, target: str) -> bool:
     return any(
-        (root / directory / f"{target}.wants" / unit).is_symlink() for directory in ("etc/systemd/system", "usr/lib/systemd/system")
+        (root / directory / f"{target}.wants" / unit).is_symlink()
+        for directory in ("etc/systemd/system", "usr/lib/systemd/system")
     )
 
 

@@ -19,7 +19,6 @@ class OsRelease:
     like: tuple[str, ...]  # what it derives from, the nearest first
     version: str  # VERSION_ID, "" where there is none
     codename: str
-    base_codename: str  # of the release it derives from: UBUNTU_CODENAME, DEBIAN_CODENAME
     name: str
     pretty: str
 
@@ -42,15 +41,12 @@ def detect(root: Path) -> OsRelease:
     if not values and (lsb := _lsb(root)).get("DISTRIB_ID"):
         version, codename = lsb.get("DISTRIB_RELEASE", ""), lsb.get("DISTRIB_CODENAME", "")
         title = lsb.get("DISTRIB_DESCRIPTION", "")
-        return OsRelease(lsb["DISTRIB_ID"].lower(), (), version, codename, "", lsb["DISTRIB_ID"], title)
-    codename = values.get("version_codename", "") or values.get("codename", "")
-    base = values.get("ubuntu_codename", "") or values.get("debian_codename", "")
+        return OsRelease(lsb["DISTRIB_ID"].lower(), (), version, codename, lsb["DISTRIB_ID"], title)
     return OsRelease(
         os_id=values.get("id", "") or found.id(),
         like=tuple(values.get("id_like", "").split()),
         version=values.get("version_id", "") or ("" if values else found.version()),
-        codename=codename,
-        base_codename="" if base == codename else base,
+        codename=values.get("version_codename", ""),
         name=found.name(),
         pretty=values.get("pretty_name", "") or found.name(pretty=True),
     )
