@@ -35,7 +35,11 @@ def series(context: Context) -> Iterator[Finding]:
     elif own > _numbers(kernels.newest):
         yield warn(_ID, f"{named} is newer than {kernels.newest}, the newest that was tested", kernels.newer)
     elif row is None:
-        yield warn(_ID, f"{named} is within the supported range, but its series was not tested", kernels.newer)
+        yield warn(
+            _ID,
+            f"{named} is within the supported range, but its series was not tested",
+            "the driver is tried, and says so if it does not build",
+        )
     else:
         yield ok(_ID, f"{named} is supported (verified: {row.verified.level.value})")
 

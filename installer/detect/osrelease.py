@@ -42,6 +42,9 @@ def detect(root: Path) -> OsRelease:
         version, codename = lsb.get("DISTRIB_RELEASE", ""), lsb.get("DISTRIB_CODENAME", "")
         title = lsb.get("DISTRIB_DESCRIPTION", "")
         return OsRelease(lsb["DISTRIB_ID"].lower(), (), version, codename, lsb["DISTRIB_ID"], title)
+    debian = files.text(root, "etc/debian_version")  # no release file before Debian 7
+    if not values and not found.id() and debian:
+        return OsRelease("debian", (), debian, "", "Debian GNU/Linux", f"Debian GNU/Linux {debian}")
     return OsRelease(
         os_id=values.get("id", "") or found.id(),
         like=tuple(values.get("id_like", "").split()),

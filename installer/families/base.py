@@ -55,6 +55,8 @@ class Packager(ABC):
         """A Python that runs hcp."""
         return ("python3",)
 
+    python_path = "/usr/bin/python3"  # of what python() installs
+
     @abstractmethod
     def refresh(self) -> tuple[Command, ...]:
         """Fetches the lists of packages."""

@@ -22,6 +22,8 @@ class RedHat(Dnf):
         """objtool of these kernels wants libelf."""
         return (*super().compiler(kernel_compiler), "elfutils-libelf-devel")
 
+    python_path = "/usr/bin/python3.9"
+
     def python(self) -> tuple[str, ...]:
         """EL 8's own python3 is 3.6."""
         return ("python39",)

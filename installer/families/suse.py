@@ -43,6 +43,8 @@ class Suse(Packager):
         """uname -r leaves out the rebuild count, so the version cannot be named; what arrives is compared afterwards."""
         return (f"kernel-{kernel.flavour or 'default'}-devel",)
 
+    python_path = "/usr/bin/python3.11"
+
     def python(self) -> tuple[str, ...]:
         """SLES 15's own python3 is 3.6."""
         return ("python311",)

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Packages of the distribution: headers, compiler, DKMS, and what hcp calls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from installer.detect import headers
+from installer.errors import InstallError
+from installer.exitcodes import ExitCode
+from installer.families.base import Command, Packager
+from installer.session import Session
+from installer.steps.step import Step
+
+_PATIENCE = 3600.0  # seconds: slow mirrors are
+_QUERY_PATIENCE = 300.0
+_BEFORE = "packages.before"
+
+
+def installed(session: Session, packager: Packager) -> set[str]:
+    """Every package that is installed."""
+    said = session.runner.must(*packager.list_installed(), timeout=_QUERY_PATIENCE)
+    return {line.strip() for line in said.splitlines() if line.strip()}
+
+
+def call(session: Session, packager: Packager, command: Command, packages: tuple[str, ...]) -> None:
+    """Runs a command of the package manager. InstallError with what its words mean."""
+    done = session.runner.run(*command, timeout=_PATIENCE, variables=packager.variables)
+    if done.status != 0:
+        raise packager.explain(done.said, packages)
+
+
+@contextmanager
+def recorded(session: Session, packager: Packager) -> Iterator[None]:
+    """Writes down which packages are new afterwards, also those that came along, also after a kill in between."""
+    path = session.journal.directory / _BEFORE
+    if path.exists():
+        # A run before this one was killed while packages were being installed.
+        before = set(json.loads(path.read_text(encoding="utf-8")))
+        for command in packager.repair():
+            session.runner.run(*command, timeout=_PATIENCE, variables=packager.variables)
+    else:
+        before = installed(session, packager)
+        new = path.with_name(f"{_BEFORE}.new")
+        new.write_text(json.dumps(sorted(before)), encoding="utf-8")
+        new.replace(path)
+    try:
+        yield
+    finally:
+        added = sorted(installed(session, packager) - before)
+        if added:
+            session.journal.note("packages", names=added)
+        path.unlink()
+
+
+class InstallPackages(Step):
+    """From the distribution's repositories."""
+
+    key = "packages"
+    title = "Install packages of the distribution"
+
+    def __init__(self, packager: Packager, required: tuple[str, ...], optional: tuple[str, ...]) -> None:
+        self.packager = packager
+        self.required = required
+        self.optional = optional
+
+    def _commands(self) -> Iterator[Command]:
+        yield from self.packager.refresh()
+        if self.required:
+            yield self.packager.install(self.required)
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """The commands."""
+        commands = [" ".join(command) for command in self._commands()]
+        if self.optional:
+            commands.append(f"{' '.join(self.packager.install(self.optional))}  # where a repository has it")
+        return tuple(commands)
+
+    def run(self, session: Session) -> None:
+        """Installs what is required, then tries the rest."""
+        with recorded(session, self.packager):
+            for command in self._commands():
+                call(session, self.packager, command, self.required)
+            if self.optional:
+                self._try(session)
+        release = session.context.system.kernel.release
+        if not headers.detect(session.root, release).present:
+            raise InstallError(
+                f"headers were installed, but of another kernel than the running one ({release})",
+                "reboot into the newest installed kernel, then run this again",
+                ExitCode.NO_HEADERS,
+            )
+
+    def _try(self, session: Session) -> None:
+        try:
+            call(session, self.packager, self.packager.install(self.optional), self.optional)
+        except InstallError as error:
+            if error.code is not ExitCode.FAILED:
+                raise
+            session.progress.line(f"    without {' '.join(self.optional)}: {error.cause}")
