@@ -7,7 +7,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from installer import stopping
@@ -16,6 +16,7 @@ from installer.exitcodes import ExitCode
 from installer.journal import make_directory
 from installer.plan import Plan
 from installer.session import Session
+from installer.steps.step import Step
 
 
 @contextlib.contextmanager
@@ -34,13 +35,13 @@ def alone(directory: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def execute(plan: Plan, session: Session) -> None:
+def run_steps(steps: Sequence[Step], session: Session) -> None:
     """Runs every step. InstallError from the first that fails; what is done so far is in the journal."""
     journal, progress = session.journal, session.progress
     if journal.unfinished:
         progress.line(f"An earlier run was stopped at the step {journal.unfinished!r}; going on.")
-    total = len(plan.steps)
-    for number, step in enumerate(plan.steps, 1):
+    total = len(steps)
+    for number, step in enumerate(steps, 1):
         progress.line(f"[{number}/{total}] {step.title} ...")
         stopping.check()
         begin = time.monotonic()
@@ -48,4 +49,9 @@ def execute(plan: Plan, session: Session) -> None:
         step.run(session)
         journal.note("step", key=step.key, state="done")
         progress.line(f"[{number}/{total}] done in {time.monotonic() - begin:.1f} s")
-    journal.note("complete", source=plan.source)
+
+
+def execute(plan: Plan, session: Session) -> None:
+    """Installs."""
+    run_steps(plan.steps, session)
+    session.journal.note("complete", source=plan.source)
