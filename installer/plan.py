@@ -64,7 +64,7 @@ def _driver(context: Context, journal: Journal, digest: str, *, from_packages: b
     rebuild = not from_packages and not (built and system.installed.module_file)
     if not rebuild and system.installed.loaded_version == __version__:
         return []
-    with_dkms = "dkms" in system.tools.programs
+    with_dkms = "dkms" in system.tools.programs or bool(context.packager and context.packager.dkms())
     return [
         BuildDriver(release, digest, rebuild=rebuild, signed=system.secure_boot.wants_signature, with_dkms=with_dkms)
     ]

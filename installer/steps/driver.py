@@ -47,7 +47,7 @@ class BuildDriver(Step):
     @property
     def details(self) -> tuple[str, ...]:
         """The command, and what follows where signatures are asked for."""
-        how = "with DKMS" if self.with_dkms else "with make, for this kernel only"
+        how = "with DKMS (or make, where there is no DKMS)" if self.with_dkms else "with make, for this kernel only"
         build = (f"hcp-setup --get-module --no-binary  # builds {MODULE} {how}",) if self.rebuild else ()
         sign = ("sign it with a key of this machine, and stage the key (mokutil --import)",) if self.signed else ()
         return (*build, *sign, f"modprobe {MODULE}")
