@@ -55,13 +55,17 @@ def find_distro(matrix: Matrix, os_release: Texts[str, str]) -> Distro | None:
     os_id, version = os_release.get("ID", "linux"), os_release.get("VERSION_ID", "")
     codename, name = os_release.get("VERSION_CODENAME", ""), os_release.get("NAME", "")
     candidates = [row for row in matrix.distros if row.os_id == os_id and name.startswith(row.os_name or "")]
-    # A row that names the system more exactly goes first: "CentOS Stream" before "", a version before any.
-    candidates.sort(key=lambda row: (row.os_name is None, not (row.versions or row.codenames)))
-    for row in candidates:
-        if not row.versions and not row.codenames:
-            return row
-        if any(version == known or version.startswith(known + ".") for known in row.versions):
-            return row
-        if not version and codename and codename in row.codenames:
-            return row
-    return None
+    ranked = [(rank, row) for row in candidates if (rank := _rank(row, version, codename))]
+    # The row that names the system most exactly: "15.6" before "15", "CentOS Stream" before any CentOS.
+    best = max(ranked, key=lambda item: (item[0], len(item[1].os_name or "")), default=None)
+    return best[1] if best else None
+
+
+def _rank(row: Distro, version: str, codename: str) -> int:
+    """How exactly a row names a release; 0: it is another one's."""
+    if not row.versions and not row.codenames:
+        return 1
+    if not version:
+        return 2 if codename in row.codenames else 0
+    matching = [known for known in row.versions if version == known or version.startswith(known + ".")]
+    return 2 + max(map(len, matching)) if matching else 0

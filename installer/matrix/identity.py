@@ -11,7 +11,7 @@ from installer.matrix.model import Scheme
 
 # The first numbers of a release: 6.1.0-56-amd64, 2.6.32-24-generic, 6.13-rc3-amd64, 6.13.0-0.rc3.20241220git.fc42.
 _BASE = re.compile(r"(?P<base>\d+\.\d+(\.\d+)*)(?:-(?:0\.)?rc(?P<candidate>\d+))?")
-_DEBIAN = re.compile(r"\bDebian (?P<version>\S+)")
+_DEBIAN = re.compile(r"\bDebian (?P<version>\d[^\s)]*)")
 _UBUNTU_SIGNATURE = re.compile(r"Ubuntu (?P<base>[^- ]+)-(?P<abi>\d+)[.-](?P<upload>[^- ]+)")
 _UBUNTU_BUILD = re.compile(r"#(?P<upload>\S+)-Ubuntu\b")
 _UBUNTU_RELEASE = re.compile(r"(?P<base>\d+\.\d+\.\d+)-(?P<abi>\d+)-[a-z]")
@@ -20,8 +20,10 @@ _RPM = re.compile(r"\.(el\d|amzn\d|fc\d)")
 # SLES 12 (4.12.14-122.1-default), SLES 15 (6.4.0-150600.21-default), Tumbleweed (6.17.1-1-default).
 _SUSE = re.compile(r"(?P<version>\d+\.\d+\.\d+-\d+(\.\d+)*)-(default|azure|rt|kvmsmall|longterm|pae|xen|desktop)")
 _SUSE_ENTERPRISE = re.compile(r"-\d+(\.\d+)+-")
-# Vendors whose kernels are upstream's stable ones with little on top.
-_FOLLOWERS = re.compile(r"\.(fc\d|amzn2023|mga\d)|omv|-arch\d|-(hardened|lts|zen)\d*$")
+# Debian's name of a kernel, and those of Proxmox, say nothing of its version when uname -v does not, either.
+_ABI_NAME = re.compile(r"\d+\.\d+\.\d+-(trunk|\d+)-((cloud-|rt-)?amd64|arm64|686(-\w+)?|pve)$")
+# Vendors of RPMs whose kernels are upstream's stable ones with little on top.
+_FOLLOWERS = re.compile(r"\.(fc\d|amzn2023)")
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,10 @@ class KernelIdentity:
 
 
 def identify(release: str, version: str, signature: str = "") -> KernelIdentity:
-    """The kernel with this uname -r, uname -v and /proc/version_signature (Ubuntu's, empty elsewhere)."""
+    """The kernel with this uname -r and uname -v; ``signature`` is what else tells of it, where that is not enough:
+
+    Ubuntu's /proc/version_signature, or /proc/version, in which Debian's up to 2.6.32 has the version.
+    """
     found = _BASE.match(release)
     parts = found["base"].split(".") if found else []
     # Until 3.0 a series had three numbers.
@@ -44,7 +49,7 @@ def identify(release: str, version: str, signature: str = "") -> KernelIdentity:
 
 
 def _versions(release: str, version: str, signature: str) -> list[tuple[Scheme, str]]:
-    if debian := _DEBIAN.search(version):
+    if debian := _DEBIAN.search(f"{version} {signature}"):
         return [(Scheme.DEBIAN, debian["version"])]
     if ubuntu := _ubuntu(release, version, signature):
         return [(Scheme.UBUNTU, ubuntu)]
@@ -54,11 +59,11 @@ def _versions(release: str, version: str, signature: str) -> list[tuple[Scheme, 
     if suse := _SUSE.match(release):
         versions = (Scheme.SUSE, suse["version"])
         return [versions] if _SUSE_ENTERPRISE.search(release) else [versions, *_upstream(release)]
-    return _upstream(release)
+    return [] if _ABI_NAME.match(release) else _upstream(release)
 
 
 def _ubuntu(release: str, version: str, signature: str) -> str | None:
-    if found := _UBUNTU_SIGNATURE.match(signature):
+    if found := _UBUNTU_SIGNATURE.search(signature):
         return f"{found['base']}-{found['abi']}.{found['upload']}"
     build, name = _UBUNTU_BUILD.match(version), _UBUNTU_RELEASE.match(release)
     return f"{name['base']}-{name['abi']}.{build['upload']}" if build and name else None
