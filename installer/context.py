@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 
 from installer.detect.osrelease import OsRelease
 from installer.detect.system import System
@@ -26,6 +27,7 @@ class Context:
     row: Distro | None  # of this very release, or of the one that it rebuilds
     family: Family | None
     derived: bool  # the row or the family is that of what the distribution derives from
+    today: date = field(default_factory=date.today)
 
     @property
     def packager(self) -> Packager | None:

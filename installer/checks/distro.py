@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 
 from installer.checks.finding import Finding, ok, refuse, warn
 from installer.context import Context
@@ -46,7 +45,7 @@ def distribution(context: Context) -> Iterator[Finding]:
 
 def end_of_life(context: Context) -> Iterator[Finding]:
     """Whether it still gets updates today."""
-    row, today = context.row, date.today()
+    row, today = context.row, context.today
     if row is None or row.end_of_life is None or row.tier in (Tier.RETIRED, Tier.PLANNED):
         return
     if row.end_of_life >= today:

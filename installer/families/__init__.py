@@ -8,6 +8,7 @@ from installer.families.arch import Arch
 from installer.families.base import Packager
 from installer.families.debian import Debian
 from installer.families.mageia import Mageia
+from installer.families.openmandriva import OpenMandriva
 from installer.families.redhat import RedHat
 from installer.families.suse import Suse
 from installer.matrix.model import Family
@@ -18,6 +19,7 @@ _PACKAGERS: dict[Family, Packager] = {
     Family.SUSE: Suse(),
     Family.AMAZON: Amazon(),
     Family.MAGEIA: Mageia(),
+    Family.OPENMANDRIVA: OpenMandriva(),
     Family.ARCH: Arch(),
 }
 

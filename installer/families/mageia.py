@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Mageia and OpenMandriva, the successors of Mandriva."""
+"""Mageia, a successor of Mandriva."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from installer.families.dnf import Dnf
 
 
 class Mageia(Dnf):
-    """dnf, and the names of Mandriva's successors."""
+    """dnf, and the names of Mageia's packages."""
 
     def headers(self, kernel: Kernel) -> tuple[str, ...]:
         """6.6.22-desktop-1.mga9 is packaged as kernel-desktop-devel-6.6.22-1.mga9."""
