@@ -59,5 +59,5 @@ def _flavour(uname: Uname) -> str:
 
 def detect(root: Path, uname: Uname) -> Kernel:
     """What uname says, taken apart."""
-    signature = files.text(root, "proc/version_signature")
+    signature = files.text(root, "proc/version_signature") or files.text(root, "proc/version")
     return Kernel(identify(uname.release, uname.version, signature), _flavour(uname))

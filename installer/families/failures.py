@@ -27,7 +27,7 @@ def symptom(pattern: str, code: ExitCode, cause: str, remedy: str) -> Symptom:
 # What every package manager says in the words of the C library or of curl.
 COMMON = (
     symptom(
-        r"No space left on device|not enough free space|needs \S+ ?[KMG]i?B? (?:more space )?on the (?P<found>\S+) filesystem"
+        r"No space left on device|enough free space in|more space needed on the|needs \S+ ?[KMG]i?B? (?:more space )?on the (?P<found>\S+) filesystem"
         r"|Disk quota exceeded|Partition \S+ too full",
         ExitCode.NO_SPACE,
         "a filesystem is full",

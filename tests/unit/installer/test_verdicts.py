@@ -48,7 +48,7 @@ VERDICTS = (
     ("debian-12-xen-dom0", "HC-VIRT", ""),
     ("debian-13", "", ""),
     ("debian-13-btrfs", "", "HC-FILESYSTEMS"),
-    ("debian-6", "HC-DISTRO HC-KERNEL HC-FTRACE", "HC-PYTHON HC-INIT"),
+    ("debian-6", "HC-DISTRO HC-KERNEL HC-BROKEN-EXT4-FREEZE-2.6 HC-FTRACE", "HC-PYTHON HC-INIT"),
     ("debian-testing", "", "HC-DISTRO HC-KERNEL"),
     ("fedora-42", "HC-DISTRO", "HC-KERNEL HC-FILESYSTEMS"),
     ("fedora-42-ostree", "HC-DISTRO HC-USR", "HC-KERNEL"),
