@@ -17,7 +17,7 @@ from installer.payload import PayloadFile
 from installer.steps import local, place
 from installer.steps.driver import BuildDriver
 from installer.steps.files import PlaceFiles
-from installer.steps.packages import InstallPackages
+from installer.steps.packages import InstallPackages, is_pending
 from installer.steps.repository import AddRepository
 from installer.steps.services import EnableServices
 from installer.steps.step import Step
@@ -37,7 +37,7 @@ class Plan:
         return {"source": self.source, "steps": steps}
 
 
-def _packages(context: Context, packager: Packager) -> list[Step]:
+def _packages(context: Context, packager: Packager, journal: Journal) -> list[Step]:
     system = context.system
     tools = system.tools
     wanted: list[str] = []
@@ -51,7 +51,10 @@ def _packages(context: Context, packager: Packager) -> list[Step]:
         if row.command not in tools.programs and context.family is not None:
             wanted.append(row.packages.get(context.family, row.package))
     optional = () if "dkms" in tools.programs else packager.dkms()
-    return [InstallPackages(packager, tuple(dict.fromkeys(wanted)), optional)] if wanted else []
+    pending = is_pending(journal)
+    if not wanted and not pending:
+        return []
+    return [InstallPackages(packager, tuple(dict.fromkeys(wanted)), optional, pending=pending)]
 
 
 def _driver(context: Context, journal: Journal, digest: str, *, from_packages: bool) -> list[Step]:
@@ -114,11 +117,11 @@ def build(context: Context, journal: Journal, options: Options) -> Plan:
         steps.append(local.InstallLocal(packager, local.packages_in(options.directory, packager)))
     elif options.repository:
         source = f"the repository {options.repository}"
-        steps += [*_packages(context, packager), *_from_repository(packager, options)]
+        steps += [*_packages(context, packager, journal), *_from_repository(packager, options)]
     else:
         # Packages built on the spot will come in here, in the place of files of our own.
         source = f"the sources of Hot Copy {__version__} that this installer carries"
-        steps += [*_packages(context, packager), *_own_files(context, journal, python)]
+        steps += [*_packages(context, packager, journal), *_own_files(context, journal, python)]
     digest = payload.digest(payload.driver())
     steps += _driver(context, journal, digest, from_packages=from_packages)
     systemd = context.system.init == "systemd"

@@ -14,7 +14,7 @@ from installer.payload import SOURCE
 from installer.session import Session
 from installer.steps import place
 from installer.steps.driver import NAME
-from installer.steps.packages import call, installed
+from installer.steps.packages import SettlePackages, call, installed, is_pending
 from installer.steps.step import Step
 from installer.steps.verify import VerifyHotCopy
 
@@ -131,7 +131,7 @@ class RemovePackages(Step):
 
     @property
     def details(self) -> tuple[str, ...]:
-        """All of them."""
+        """All that are known now."""
         return (" ".join(self.names),)
 
     def run(self, session: Session) -> None:
@@ -139,7 +139,8 @@ class RemovePackages(Step):
         packager = session.context.packager
         if packager is None:
             return
-        left = tuple(sorted(set(self.names) & installed(session, packager)))
+        names = session.journal.listed("packages", "names")
+        left = tuple(sorted(set(names) & installed(session, packager)))
         if left:
             call(session, packager, packager.remove(left), left)
 
@@ -147,7 +148,7 @@ class RemovePackages(Step):
 def steps(session: Session) -> tuple[Step, ...]:
     """What there is to take away; nothing when nothing was installed."""
     journal = session.journal
-    if not journal.entries:
+    if not journal.entries and not is_pending(journal):
         return ()
     units, versions = journal.texts("unit", "name"), journal.texts("dkms", "version")
     files = tuple(path for path in journal.texts("file", "path") if not path.startswith(STATE))
@@ -158,7 +159,11 @@ def steps(session: Session) -> tuple[Step, ...]:
         found.append(ForgetDriver(versions))
     if files:
         found.append(RemoveFiles(files, journal.texts("directory", "path"), journal.texts("depmod", "release")))
-    if names:
+    packager = session.context.packager
+    pending = packager if is_pending(journal) else None
+    if pending:
+        found.insert(0, SettlePackages(pending))
+    if names or pending:
         found.append(RemovePackages(names))
     return tuple(found)
 

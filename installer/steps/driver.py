@@ -9,6 +9,7 @@ from hotcopy import __version__, setup
 from hotcopy.attach import MODULE
 from hotcopy.errors import HcpError
 from hotcopy.output import Output
+from installer.detect import headers
 from installer.errors import InstallError
 from installer.exitcodes import ExitCode
 from installer.session import Session
@@ -101,7 +102,7 @@ class BuildDriver(Step):
                 f"the driver is signed, but does not load: {done.last}", "look into the kernel log (dmesg)"
             )
         code = ExitCode.NOT_LOADED
-        if not (host.build / "Makefile").exists():
+        if not headers.detect(session.root, self.release).present:
             code = ExitCode.NO_HEADERS
         elif module is None:
             code = ExitCode.NOT_BUILT

@@ -11,6 +11,7 @@ from installer.detect import headers
 from installer.errors import InstallError
 from installer.exitcodes import ExitCode
 from installer.families.base import Command, Packager
+from installer.journal import Journal
 from installer.session import Session
 from installer.steps.step import Step
 
@@ -32,6 +33,11 @@ def call(session: Session, packager: Packager, command: Command, packages: tuple
         raise packager.explain(done.said, packages)
 
 
+def is_pending(journal: Journal) -> bool:
+    """Whether a run was killed while packages were being installed, so that nobody knows yet which."""
+    return (journal.directory / _BEFORE).exists()
+
+
 @contextmanager
 def recorded(session: Session, packager: Packager) -> Iterator[None]:
     """Writes down which packages are new afterwards, also those that came along, also after a kill in between."""
@@ -40,7 +46,7 @@ def recorded(session: Session, packager: Packager) -> Iterator[None]:
         # A run before this one was killed while packages were being installed.
         before = set(json.loads(path.read_text(encoding="utf-8")))
         for command in packager.repair():
-            session.runner.run(*command, timeout=_PATIENCE, variables=packager.variables)
+            call(session, packager, command, ())
     else:
         before = installed(session, packager)
         new = path.with_name(f"{_BEFORE}.new")
@@ -61,20 +67,24 @@ class InstallPackages(Step):
     key = "packages"
     title = "Install packages of the distribution"
 
-    def __init__(self, packager: Packager, required: tuple[str, ...], optional: tuple[str, ...]) -> None:
+    def __init__(
+        self, packager: Packager, required: tuple[str, ...], optional: tuple[str, ...], *, pending: bool
+    ) -> None:
         self.packager = packager
+        self.pending = pending
         self.required = required
         self.optional = optional
 
     def _commands(self) -> Iterator[Command]:
-        yield from self.packager.refresh()
         if self.required:
+            yield from self.packager.refresh()
             yield self.packager.install(self.required)
 
     @property
     def details(self) -> tuple[str, ...]:
         """The commands."""
-        commands = [" ".join(command) for command in self._commands()]
+        commands = [" ".join(command) for command in self.packager.repair()] if self.pending else []
+        commands += [" ".join(command) for command in self._commands()]
         if self.optional:
             commands.append(f"{' '.join(self.packager.install(self.optional))}  # where a repository has it")
         return tuple(commands)
@@ -101,3 +111,23 @@ class InstallPackages(Step):
             if error.code is not ExitCode.FAILED:
                 raise
             session.progress.line(f"    without {' '.join(self.optional)}: {error.cause}")
+
+
+class SettlePackages(Step):
+    """Ends what a kill interrupted, and finds out which packages came with it."""
+
+    key = "settle-packages"
+    title = "End the installation of packages that was interrupted"
+
+    def __init__(self, packager: Packager) -> None:
+        self.packager = packager
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """The commands."""
+        return tuple(" ".join(command) for command in self.packager.repair())
+
+    def run(self, session: Session) -> None:
+        """Does it."""
+        with recorded(session, self.packager):
+            pass

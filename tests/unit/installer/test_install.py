@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Installing, going on after a kill, and uninstalling, on a made-up machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hotcopy import __version__
+from installer.exitcodes import ExitCode
+from installer.journal import STATE, Journal
+from tests.unit.installer import made_up
+from tests.unit.installer.made_up import RELEASE, MadeUp
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[MadeUp]:
+    made = made_up.make(tmp_path / "root", tmp_path / "programs")
+    monkeypatch.setenv("PATH", f"{made.programs}:/usr/bin:/bin")
+    yield made
+    capfd.readouterr()
+
+
+def test_install_and_uninstall(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
+    before = machine.listing()
+    assert machine.install("--yes") == ExitCode.DONE
+    said = capfd.readouterr().out
+    assert "[1/5] Install packages" in said and "[5/5] done" in said
+    assert (machine.root / "usr/sbin/hcp").read_text(encoding="utf-8").startswith("#!/usr/bin/python3 -I\n")
+    unit = (machine.root / "etc/systemd/system/hotcopy.service").read_text(encoding="utf-8")
+    assert "exec /usr/lib/hotcopy/system stop-all" in unit and "python3" not in unit
+    conf = (machine.root / f"usr/src/hotcopy-{__version__}/dkms.conf").read_text(encoding="utf-8")
+    assert f'PACKAGE_VERSION="{__version__}"' in conf
+    assert f"dkms install --force -m hotcopy -v {__version__} -k {RELEASE}" in machine.calls()
+
+    assert machine.install("uninstall", "--yes") == ExitCode.DONE
+    assert machine.listing() == before
+    assert (machine.root / "db").read_text(encoding="ascii") == "libc6\nbash\n"
+
+
+def test_second_run_does_nothing(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
+    assert machine.install("--yes") == ExitCode.DONE
+    after, calls = machine.listing(), machine.calls()
+    capfd.readouterr()
+    assert machine.install() == ExitCode.DONE  # nothing to confirm either
+    assert "there is nothing to do" in capfd.readouterr().out
+    assert (machine.listing(), machine.calls()) == (after, calls)
+
+
+@pytest.mark.parametrize("words", [["--check"], ["--dry-run"], ["plan"], ["plan", "--json"], ["doctor"], ["report"]])
+def test_looking_changes_nothing(words: list[str], machine: MadeUp) -> None:
+    before = machine.listing()
+    machine.install(*words)
+    assert machine.listing() == before
+    assert machine.calls() == []
+
+
+def test_plan_is_what_is_done(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
+    assert machine.install("plan", "--json") == ExitCode.DONE
+    planned = json.loads(capfd.readouterr().out)
+    assert planned["verdict"] == "warn"
+    machine.install("--yes")
+    entries = Journal(machine.root).entries
+    assert [step["key"] for step in planned["steps"]] == [
+        entry["key"] for entry in entries if entry["kind"] == "step" and entry["state"] == "done"
+    ]
+
+
+def test_killed_anywhere_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each kind of entry, and some of the hundred files."""
+    path = "/usr/bin:/bin"
+    whole = made_up.make(tmp_path / "whole", tmp_path / "whole-programs")
+    monkeypatch.setenv("PATH", f"{whole.programs}:{path}")
+    before = whole.listing()
+    assert whole.install("--yes") == ExitCode.DONE
+    entries = Journal(whole.root).entries
+    kinds = [entry["kind"] for entry in entries]
+    points = [number for number, kind in enumerate(kinds, 1) if kind != "file"]
+    points += [number for number, kind in enumerate(kinds, 1) if kind == "file"][::17]
+    done = {name for name in whole.listing() if not name.startswith(STATE)}
+    assert len(points) > 15
+    for number in points:
+        machine = made_up.make(tmp_path / f"{number}", tmp_path / f"{number}-programs")
+        monkeypatch.setenv("PATH", f"{machine.programs}:{path}")
+        assert machine.killed_at(number, "--yes"), number
+        assert machine.install("--yes") == ExitCode.DONE, number
+        assert {name for name in machine.listing() if not name.startswith(STATE)} == done, number
+        assert machine.install("uninstall", "--yes") == ExitCode.DONE, number
+        assert machine.listing() == before, number
+        assert (machine.root / "db").read_text(encoding="ascii") == "libc6\nbash\n", number
+
+
+def test_killed_and_given_up(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
+    before = machine.listing()
+    assert machine.killed_at(40, "--yes")
+    assert machine.install("doctor") == ExitCode.REFUSED
+    assert "stopped at the step 'files'" in capfd.readouterr().out
+    assert machine.install("uninstall", "--yes") == ExitCode.DONE
+    assert machine.listing() == before
+
+
+def test_killed_while_packages_were_installed(machine: MadeUp) -> None:
+    """What came before the kill belongs to us as well."""
+    machine.program("apt-get", made_up.PROGRAMS["apt-get"] + '\ncase " $* " in *" dkms "*) kill -9 $PPID ;; esac')
+    assert machine.killed_at(10**6, "--yes")
+    machine.program("apt-get", made_up.PROGRAMS["apt-get"])
+    assert machine.install("--yes") == ExitCode.DONE
+    assert "dpkg --configure -a" in machine.calls()
+    assert set(Journal(machine.root).listed("packages", "names")) == {
+        "gcc", "make", "dkms", "libdependency", f"linux-headers-{RELEASE}",
+    }  # fmt: skip
+
+
+def test_killed_while_packages_were_installed_and_given_up(machine: MadeUp) -> None:
+    before = machine.listing()
+    machine.program("apt-get", made_up.PROGRAMS["apt-get"] + '\ncase " $* " in *" gcc "*) kill -9 $PPID ;; esac')
+    assert machine.killed_at(10**6, "--yes")
+    machine.program("apt-get", made_up.PROGRAMS["apt-get"])
+    assert machine.install("uninstall", "--yes") == ExitCode.DONE
+    assert machine.listing() == before
+    assert (machine.root / "db").read_text(encoding="ascii") == "libc6\nbash\n"
+
+
+def test_without_dkms_it_is_built_all_the_same(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
+    script = 'case " $* " in *" dkms "*) echo "E: Unable to locate package dkms"; exit 100 ;; esac\n'
+    machine.program("apt-get", script + made_up.PROGRAMS["apt-get"])
+    machine.install("--yes")
+    assert "without dkms: no repository has the package dkms" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("program", "script", "code", "part"),
+    [
+        ("apt-get", "echo 'E: Could not get lock /var/lib/dpkg/lock. It is held'; exit 100", ExitCode.LOCKED, "lock"),
+        (
+            "apt-get",
+            "echo 'E: Unable to locate package linux-headers-6'; exit 100",
+            ExitCode.NO_HEADERS,
+            "dist-upgrade",
+        ),
+        ("apt-get", "echo 'Temporary failure resolving'; exit 100", ExitCode.NO_NETWORK, "--from DIR"),
+        ("apt-get", "echo 'No space left on device'; exit 100", ExitCode.NO_SPACE, "df -h"),
+        ("apt-get", "echo 'Read-only file system'; exit 100", ExitCode.READ_ONLY, "remount,rw"),
+        ("apt-get", "exit 0", ExitCode.NO_HEADERS, "another kernel"),
+        ("dkms", "exit 10", ExitCode.NOT_BUILT, "make.log"),
+        ("dkms", "exit 21", ExitCode.NOT_BUILT, "headers"),
+        ("modprobe", "echo 'Exec format error'; exit 1", ExitCode.NOT_LOADED, "dmesg"),
+        ("systemctl", "echo 'Failed to connect to bus'; exit 1", ExitCode.FAILED, "bus"),
+        ("losetup", "echo 'no free loop device'; exit 1", ExitCode.NOT_VERIFIED, "no free loop device"),
+        ("hcp", "echo 'hcp: error: no'; exit 1", ExitCode.NOT_VERIFIED, "hcp: error: no"),
+    ],
+)
+def test_failures(
+    program: str, script: str, code: ExitCode, part: str, machine: MadeUp, capfd: pytest.CaptureFixture[str]
+) -> None:
+    machine.program(program, script)
+    assert machine.install("--yes") == code
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1 and said.startswith("hotcopy-install: error: ") and part in said
+    machine.program(program, made_up.PROGRAMS[program])
+    assert machine.install("--yes") == ExitCode.DONE
+
+
+def test_a_hot_copy_that_is_wrong_is_found_out(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
+    machine.program("hcp", made_up.PROGRAMS["hcp"].replace("cp ", "ln "))  # it shows what is written later
+    assert machine.install("--yes") == ExitCode.NOT_VERIFIED
+    assert "does not show its device as it was" in capfd.readouterr().err
+
+
+def test_an_older_installation_is_replaced(machine: MadeUp) -> None:
+    assert machine.install("--yes") == ExitCode.DONE
+    journal = Journal(machine.root)
+    for path in ("usr/src/hotcopy-0.0.1/main.c", "usr/lib/hotcopy/hotcopy/gone.py"):
+        target = machine.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch()
+        journal.note("file", path=path, sha256="")
+    (machine.root / "usr/lib/hotcopy/hotcopy/cli.py").write_text("changed", encoding="ascii")
+    assert machine.install("--yes") == ExitCode.DONE
+    assert not (machine.root / "usr/src/hotcopy-0.0.1").exists()
+    assert not (machine.root / "usr/lib/hotcopy/hotcopy/gone.py").exists()
+    assert (machine.root / "usr/lib/hotcopy/hotcopy/cli.py").stat().st_size > len("changed")
+
+
+def test_unconfirmed(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
+    before = machine.listing()
+    assert machine.install() == ExitCode.UNCONFIRMED
+    assert "--yes" in capfd.readouterr().err
+    assert machine.listing() == before
+
+
+def test_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    machine = made_up.make(tmp_path / "root", tmp_path / "programs", "debian-12-docker")
+    before = machine.listing()
+    assert machine.install("--yes", "--json") == ExitCode.REFUSED
+    answer = json.loads(capfd.readouterr().out)
+    assert answer["verdict"] == "refuse" and answer["exit_status"] == ExitCode.REFUSED
+    assert machine.listing() == before
+
+
+def test_forced_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    machine = made_up.make(tmp_path / "root", tmp_path / "programs", "debian-12-usr-read-only")
+    monkeypatch.setenv("PATH", f"{machine.programs}:/usr/bin:/bin")
+    assert machine.install("--yes", "--force", "HC-USR") == ExitCode.DONE
+    capfd.readouterr()
+    assert "forced by the user: HC-USR" in (machine.root / STATE / "log").read_text(encoding="utf-8")
+
+
+def test_json(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
+    assert machine.install("--yes", "--json") == ExitCode.DONE
+    answer = json.loads(capfd.readouterr().out)
+    assert answer["exit_status"] == 0 and len(answer["steps"]) == 5
+
+
+def test_packages_from_a_directory(machine: MadeUp, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    directory = tmp_path / "packages"
+    directory.mkdir()
+    assert machine.install("--yes", "--from", str(directory)) == ExitCode.USAGE
+    assert "no package hotcopy*.deb" in capfd.readouterr().err
+    for name in ("hotcopy_0.1.0_all.deb", "hotcopy-dkms_0.1.0_all.deb"):
+        (directory / name).touch()
+    assert machine.install("plan", "--json", "--from", str(directory)) == ExitCode.DONE
+    keys = [step["key"] for step in json.loads(capfd.readouterr().out)["steps"]]
+    assert keys == ["local-packages", "driver", "verify"]
+
+
+def test_repository(machine: MadeUp, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    key = tmp_path / "key.asc"
+    key.write_text("-----BEGIN PGP PUBLIC KEY BLOCK-----\n", encoding="ascii")
+    words = ("--repo", "https://example.org/apt")
+    assert machine.install("--yes", *words) == ExitCode.USAGE
+    assert "--repo-key" in capfd.readouterr().err
+    before = machine.listing()
+    machine.install("--yes", *words, "--repo-key", str(key))
+    source = (machine.root / "etc/apt/sources.list.d/hotcopy.sources").read_text(encoding="ascii")
+    assert "URIs: https://example.org/apt/\n" in source and "Signed-By: /etc/apt/keyrings/hotcopy.asc\n" in source
+    assert (machine.root / "etc/apt/keyrings/hotcopy.asc").read_bytes() == key.read_bytes()
+    assert machine.install("uninstall", "--yes") == ExitCode.DONE
+    assert machine.listing() == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--check", "--dry-run"],
+        ["plan", "--yes"],
+        ["doctor", "--force", "X"],
+        ["--repo", "u", "--from", "d"],
+        ["--repo-key", "k"],
+        ["uninstall", "--check"],
+        ["--nonsense"],
+        ["nonsense"],
+        ["--remove-hot-copies"],
+    ],
+)
+def test_usage(words: list[str], machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
+    assert machine.install(*words) == ExitCode.USAGE
+    assert capfd.readouterr().err.startswith("hotcopy-install: error: ")
+
+
+def test_nothing_to_uninstall(machine: MadeUp) -> None:
+    before = machine.listing()
+    assert machine.install("uninstall", "--yes") == ExitCode.DONE
+    assert machine.listing() == before
