@@ -37,9 +37,9 @@ class KernelIdentity:
 
 
 def identify(release: str, version: str, signature: str = "") -> KernelIdentity:
-    """The kernel with this uname -r and uname -v; ``signature`` is what else tells of it, where that is not enough:
+    """The kernel with this uname -r and uname -v.
 
-    Ubuntu's /proc/version_signature, or /proc/version, in which Debian's up to 2.6.32 has the version.
+    Where they do not say all, ``signature`` may: Ubuntu's /proc/version_signature, or /proc/version (Debian up to 6).
     """
     found = _BASE.match(release)
     parts = found["base"].split(".") if found else []
