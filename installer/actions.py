@@ -19,6 +19,7 @@ from installer.errors import InstallError
 from installer.exitcodes import ExitCode
 from installer.journal import Journal
 from installer.log import Log, Progress
+from installer.matrix import table
 from installer.matrix.load import load
 from installer.matrix.model import Severity
 from installer.options import Options
@@ -205,12 +206,5 @@ def report(source: Source) -> ExitCode:
 def support_matrix(*, as_json: bool) -> ExitCode:
     """The action support-matrix."""
     matrix = load()
-    rows = [
-        {"key": row.key, "title": row.title, "tier": row.tier.value, "verified": row.verified.level.value}
-        for row in matrix.distros
-    ]
-    if as_json:
-        _print_json(rows)
-    else:
-        _print([f"{row['title']:40} {row['tier']:10} {row['verified']}" for row in rows])
+    Output().line((table.as_json(matrix) if as_json else table.text(matrix)).rstrip("\n"))
     return ExitCode.DONE
