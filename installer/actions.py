@@ -87,7 +87,10 @@ def check(source: Source, options: Options, *, as_json: bool) -> ExitCode:
         _print_json(_verdict_json(verdict))
     else:
         _print([*findings.lines(verdict.findings, forced=verdict.forced), "", _verdict_line(looked, verdict)])
-    return ExitCode.REFUSED if verdict.refusals else ExitCode.DONE
+    if verdict.refusals:
+        return ExitCode.REFUSED
+    plans.build(looked, Journal(source.root), options)  # what cannot be planned cannot be installed
+    return ExitCode.DONE
 
 
 def _show_plan(planned: Plan) -> list[str]:

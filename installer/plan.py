@@ -86,9 +86,24 @@ def _stale(journal: Journal, wanted: tuple[PayloadFile, ...], context: Context) 
 
 def _own_files(context: Context, journal: Journal, python: str) -> list[Step]:
     wanted = payload.everything(python)
-    changed = tuple(file for file in wanted if not place.is_in_place(context.system.root, file))
+    root = context.system.root
+    changed = tuple(file for file in wanted if not place.is_in_place(root, file))
+    _refuse_foreign(tuple(f"/{file.path}" for file in changed if (root / file.path).exists()), journal)
     stale = _stale(journal, wanted, context)
     return [PlaceFiles(wanted, changed, stale)] if changed or stale else []
+
+
+def _refuse_foreign(paths: tuple[str, ...], journal: Journal) -> None:
+    """InstallError for files that somebody else put where ours go: theirs are not overwritten."""
+    ours = {f"/{path}" for path in journal.texts("file", "path")}
+    foreign = [path for path in paths if path not in ours]
+    if foreign:
+        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        raise InstallError(
+            f"{foreign[0]}{more} is there already, and not from this installer",
+            "where a package brought it, use the package manager (dpkg -S or rpm -qf tell which); else move it away",
+            ExitCode.REFUSED,
+        )
 
 
 def _from_repository(packager: Packager, options: Options) -> list[Step]:
@@ -102,6 +117,11 @@ def _from_repository(packager: Packager, options: Options) -> list[Step]:
     return [AddRepository(packager, Repository(url, str(options.repository_key)), key)]
 
 
+def _is_done(context: Context, journal: Journal, source: str) -> bool:
+    """Whether packages from there were installed, and are there still."""
+    return source in journal.texts("complete", "source") and bool(context.system.installed.command)
+
+
 def build(context: Context, journal: Journal, options: Options) -> Plan:
     """What is missing on this machine. InstallError when it cannot be had."""
     packager = context.packager
@@ -113,11 +133,14 @@ def build(context: Context, journal: Journal, options: Options) -> Plan:
     from_packages = bool(options.repository or options.directory)
     steps: list[Step] = []
     if options.directory:
-        source = f"packages in {options.directory}"
-        steps.append(local.InstallLocal(packager, local.packages_in(options.directory, packager)))
+        files = local.packages_in(options.directory, packager)
+        source = f"packages: {' '.join(files)}"
+        if not _is_done(context, journal, source):
+            steps.append(local.InstallLocal(packager, files))
     elif options.repository:
         source = f"the repository {options.repository}"
-        steps += [*_packages(context, packager, journal), *_from_repository(packager, options)]
+        if not _is_done(context, journal, source):
+            steps += [*_packages(context, packager, journal), *_from_repository(packager, options)]
     else:
         # Packages built on the spot will come in here, in the place of files of our own.
         source = f"the sources of Hot Copy {__version__} that this installer carries"

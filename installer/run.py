@@ -36,8 +36,11 @@ class Runner:
     def __init__(self, log: Log) -> None:
         self.log = log
 
-    def run(self, *argv: str, timeout: float, variables: Sequence[tuple[str, str]] = ()) -> Done:
-        """Runs one to its end; the status is for the caller to judge. InstallError when it is missing or hangs."""
+    def run(self, *argv: str, timeout: float, variables: Sequence[tuple[str, str]] = (), listing: bool = False) -> Done:
+        """Runs one to its end; the status is for the caller to judge. InstallError when it is missing or hangs.
+
+        A ``listing`` is not for the log.
+        """
         self.log.write(f"$ {shlex.join(argv)}")
         begin = time.monotonic()
         environment = {**os.environ, "LC_ALL": "C", "PATH": search_path(), **dict(variables)}
@@ -60,14 +63,14 @@ class Runner:
                 f"{argv[0]} did not finish in {timeout:.0f} seconds", "see the log, and run this again"
             ) from error
         said = done.stdout.decode("utf-8", "replace")
-        self.log.write(said.rstrip("\n"))
+        self.log.write(f"({len(said.splitlines())} lines)" if listing else said.rstrip("\n"))
         self.log.write(f"= {done.returncode} after {time.monotonic() - begin:.1f} s")
         stopping.check()
         return Done(done.returncode, said)
 
-    def must(self, *argv: str, timeout: float, variables: Sequence[tuple[str, str]] = ()) -> str:
+    def must(self, *argv: str, timeout: float, variables: Sequence[tuple[str, str]] = (), listing: bool = False) -> str:
         """What it said; InstallError unless its exit status is 0."""
-        done = self.run(*argv, timeout=timeout, variables=variables)
+        done = self.run(*argv, timeout=timeout, variables=variables, listing=listing)
         if done.status != 0:
             raise InstallError(f"{shlex.join(argv)} failed: {done.last}", f"see {self.log.path}")
         return done.said

@@ -18,6 +18,8 @@ from installer.steps.step import Step
 
 NAME = "hotcopy"  # in DKMS
 _PATIENCE = 600.0
+# DKMS signs with them, and leaves them when its package goes.
+_MADE_BY_DKMS = ("var/lib/dkms/mok.key", "var/lib/dkms/mok.pub")
 
 
 class _Lines(Output):
@@ -43,7 +45,8 @@ class BuildDriver(Step):
         self.rebuild = rebuild
         self.signed = signed
         self.with_dkms = with_dkms
-        self.title = f"{'Build and load' if rebuild else 'Load'} the driver for kernel {release}"
+        what = "Build the driver (some minutes on a slow machine) and load it" if rebuild else "Load the driver"
+        self.title = f"{what}, for kernel {release}"
 
     @property
     def details(self) -> tuple[str, ...]:
@@ -86,6 +89,9 @@ class BuildDriver(Step):
         for directory in (updates, updates / "dkms"):
             if not directory.exists():
                 session.journal.note("directory", path=str(directory.relative_to(session.root)))
+        for key in _MADE_BY_DKMS:
+            if not (session.root / key).exists():
+                session.journal.note("file", path=key, sha256="")
         session.journal.note("dkms", version=__version__)
         session.journal.note("file", path=str((updates / f"{MODULE}.ko").relative_to(session.root)), sha256="")
         session.journal.note("depmod", release=self.release)

@@ -22,15 +22,27 @@ _BEFORE = "packages.before"
 
 def installed(session: Session, packager: Packager) -> set[str]:
     """Every package that is installed."""
-    said = session.runner.must(*packager.list_installed(), timeout=_QUERY_PATIENCE)
+    said = session.runner.must(*packager.list_installed(), timeout=_QUERY_PATIENCE, listing=True)
     return {line.strip() for line in said.splitlines() if line.strip()}
 
 
-def call(session: Session, packager: Packager, command: Command, packages: tuple[str, ...]) -> None:
-    """Runs a command of the package manager. InstallError with what its words mean."""
+def call(session: Session, packager: Packager, command: Command, packages: tuple[str, ...]) -> str:
+    """Runs a command of the package manager, and returns what it said. InstallError with what its words mean."""
     done = session.runner.run(*command, timeout=_PATIENCE, variables=packager.variables)
     if done.status != 0:
         raise packager.explain(done.said, packages)
+    return done.said
+
+
+def refresh_and_install(session: Session, packager: Packager, packages: tuple[str, ...]) -> None:
+    """Fetches the lists and installs. InstallError."""
+    said = "".join(call(session, packager, command, packages) for command in packager.refresh())
+    try:
+        call(session, packager, packager.install(packages), packages)
+    except InstallError as error:
+        # apt counts a mirror that it did not reach as no failure, and misses packages later.
+        earlier = packager.explain(said, packages)
+        raise (earlier if earlier.code is ExitCode.NO_NETWORK else error) from error
 
 
 def is_pending(journal: Journal) -> bool:
@@ -92,8 +104,8 @@ class InstallPackages(Step):
     def run(self, session: Session) -> None:
         """Installs what is required, then tries the rest."""
         with recorded(session, self.packager):
-            for command in self._commands():
-                call(session, self.packager, command, self.required)
+            if self.required:
+                refresh_and_install(session, self.packager, self.required)
             if self.optional:
                 self._try(session)
         release = session.context.system.kernel.release

@@ -7,7 +7,7 @@ from installer.families.base import Packager, Repository
 from installer.payload import PayloadFile
 from installer.session import Session
 from installer.steps import place
-from installer.steps.packages import call, recorded
+from installer.steps.packages import recorded, refresh_and_install
 from installer.steps.step import Step
 
 PACKAGES = ("hotcopy", "hotcopy-dkms")
@@ -40,5 +40,4 @@ class AddRepository(Step):
         for file in self.files:
             place.put(session.root, file, session.journal)
         with recorded(session, self.packager):
-            for command in (*self.packager.refresh(), self.packager.install(PACKAGES)):
-                call(session, self.packager, command, PACKAGES)
+            refresh_and_install(session, self.packager, PACKAGES)

@@ -77,6 +77,7 @@ class _Scratch:
         program, options, size = found
         with self._image.open("wb") as file:
             file.truncate(size)
+        self._run("modprobe", "loop", timeout=_PATIENCE)  # not needed where it is built in, or /dev has it already
         self._must(program, *options, str(self._image), timeout=_PATIENCE)
         self._loop = self._must("losetup", "--find", "--show", str(self._image), timeout=_PATIENCE).strip()
         self._origin.mkdir(exist_ok=True)

@@ -9,9 +9,10 @@ units=/run/systemd/system
 mkdir -p "$units/bench.target.wants"
 
 # What only makes booting longer under emulation; in /run, which goes before /usr.
+ln -sf /dev/null "$units/systemd-networkd.socket"
 for name in systemd-hwdb-update systemd-journal-catalog-update systemd-journal-flush systemd-update-done ldconfig \
     systemd-binfmt systemd-pstore systemd-random-seed systemd-firstboot systemd-machine-id-commit systemd-sysctl \
-    systemd-modules-load systemd-network-generator systemd-networkd systemd-timesyncd systemd-resolved kmod-static-nodes \
+    systemd-modules-load systemd-network-generator systemd-networkd systemd-timesyncd systemd-resolved \
     hwclock procps systemd-fsck-root systemd-sysusers; do
     ln -sf /dev/null "$units/$name.service"
 done
@@ -32,6 +33,7 @@ Environment=HOME=/root LC_ALL=C.UTF-8 PYTHONPATH=/hotcopy PYTHONDONTWRITEBYTECOD
 Environment=PATH=$PATH
 WorkingDirectory=/hotcopy
 ExecStart=/usr/bin/python3 -S -m tests.driver.guest.agent
+ExecStopPost=/bin/sh -c 'sync; echo o >/proc/sysrq-trigger'
 END
 ln -sf "$units/bench-agent.service" "$units/bench.target.wants/bench-agent.service"
 

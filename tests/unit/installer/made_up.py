@@ -54,6 +54,7 @@ updates=$root/lib/modules/RELEASE/updates/dkms
 case $1 in
 install)
     mkdir -p "$updates" "$root/var/lib/dkms/hotcopy/VERSION"
+    touch "$root/var/lib/dkms/mok.key" "$root/var/lib/dkms/mok.pub"
     echo built >"$updates/hcpdriver.ko" ;;
 remove)
     rm -r "$root/var/lib/dkms/hotcopy/VERSION"
@@ -63,7 +64,7 @@ esac""",
     "modprobe": """
 if [ "$1" = -r ]; then
     rm -r "$root/sys/module/hcpdriver"
-else
+elif [ "$1" = hcpdriver ]; then
     mkdir -p "$root/sys/module/hcpdriver"
     echo VERSION >"$root/sys/module/hcpdriver/version"
 fi""",

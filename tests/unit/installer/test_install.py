@@ -185,6 +185,27 @@ def test_an_older_installation_is_replaced(machine: MadeUp) -> None:
     assert (machine.root / "usr/lib/hotcopy/hotcopy/cli.py").stat().st_size > len("changed")
 
 
+@pytest.mark.parametrize("words", [["--yes"], ["--check"], ["plan"]])
+def test_what_others_put_there_stays(words: list[str], machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
+    path = machine.root / "usr/sbin/hcp"
+    path.write_text("R1Soft's\n", encoding="ascii")
+    assert machine.install(*words) == ExitCode.REFUSED
+    assert "/usr/sbin/hcp is there already" in capfd.readouterr().err
+    assert path.read_text(encoding="ascii") == "R1Soft's\n"
+
+
+def test_a_mirror_that_apt_update_shrugs_at(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
+    machine.program(
+        "apt-get",
+        """case " $* " in
+*" update ") echo "W: Failed to fetch http://mirror/x  Could not resolve 'mirror'" ;;
+*) echo "E: Unable to locate package linux-headers-6.1.0-40-amd64"; exit 100 ;;
+esac""",
+    )
+    assert machine.install("--yes") == ExitCode.NO_NETWORK
+    assert "mirror cannot be reached" in capfd.readouterr().err
+
+
 def test_unconfirmed(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
     before = machine.listing()
     assert machine.install() == ExitCode.UNCONFIRMED
