@@ -70,7 +70,7 @@ def test_plan_is_what_is_done(machine: MadeUp, capfd: pytest.CaptureFixture[str]
 
 
 def test_killed_anywhere_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After each kind of entry, and some of the hundred files."""
+    """At the ends of every step, at the first and the last of each other kind of entry, and at some files."""
     path = "/usr/bin:/bin"
     whole = made_up.make(tmp_path / "whole", tmp_path / "whole-programs")
     monkeypatch.setenv("PATH", f"{whole.programs}:{path}")
@@ -78,11 +78,12 @@ def test_killed_anywhere_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert whole.install("--yes") == ExitCode.DONE
     entries = Journal(whole.root).entries
     kinds = [entry["kind"] for entry in entries]
-    points = [number for number, kind in enumerate(kinds, 1) if kind != "file"]
-    points += [number for number, kind in enumerate(kinds, 1) if kind == "file"][::17]
+    points = {number for number, kind in enumerate(kinds, 1) if kind == "step"}
+    points |= {kinds.index(kind) + 1 for kind in kinds} | {len(kinds) - kinds[::-1].index(kind) for kind in kinds}
+    points |= {number for number, kind in enumerate(kinds, 1) if kind == "file" and number % 40 == 0}
     done = {name for name in whole.listing() if not name.startswith(STATE)}
     assert len(points) > 15
-    for number in points:
+    for number in sorted(points):
         machine = made_up.make(tmp_path / f"{number}", tmp_path / f"{number}-programs")
         monkeypatch.setenv("PATH", f"{machine.programs}:{path}")
         assert machine.killed_at(number, "--yes"), number

@@ -23,7 +23,7 @@ VERDICTS = (
     ("almalinux-9", "", "HC-DKMS"),
     ("almalinux-9-blksnap", "HC-HOOK", ""),
     ("almalinux-9-datto-idle", "", "HC-HOOK"),
-    ("alpine-3.20", "HC-DISTRO", "HC-HEADERS HC-INIT"),
+    ("alpine-3.20", "HC-DISTRO HC-BROKEN-IO-URING-FREEZE", "HC-HEADERS HC-INIT"),
     ("amazon-2023", "", "HC-HEADERS HC-COMPILER HC-DKMS"),
     ("arch", "", "HC-DISTRO HC-KERNEL HC-HEADERS"),
     ("centos-6", "HC-DISTRO HC-KERNEL HC-FTRACE", "HC-PYTHON HC-INIT"),
@@ -35,9 +35,9 @@ VERDICTS = (
     ("debian-12-32-bit-userland", "HC-ARCH", ""),
     ("debian-12-arm64", "HC-ARCH", ""),
     ("debian-12-bare", "", "HC-HEADERS HC-COMPILER HC-DKMS"),
-    ("debian-12-corrected", "", ""),
-    ("debian-12-corrupting", "HC-BROKEN-EXT4-O-SYNC-CORRUPTION", ""),
-    ("debian-12-corrupting-xfs", "", ""),
+    ("debian-12-corrected", "HC-BROKEN-IO-URING-FREEZE", ""),
+    ("debian-12-corrupting", "HC-BROKEN-EXT4-O-SYNC-CORRUPTION HC-BROKEN-IO-URING-FREEZE", ""),
+    ("debian-12-corrupting-xfs", "HC-BROKEN-IO-URING-FREEZE", ""),
     ("debian-12-docker", "HC-CONTAINER HC-MODULES", "HC-FTRACE HC-HEADERS HC-INIT"),
     ("debian-12-full", "", "HC-MEMORY HC-ROOM HC-SPACE"),
     ("debian-12-lxc", "HC-CONTAINER HC-MODULES", "HC-HEADERS"),
@@ -69,7 +69,7 @@ VERDICTS = (
     ("ubuntu-10.04-before-fix", "HC-DISTRO HC-KERNEL HC-BROKEN-EXT4-FREEZE-2.6 HC-FTRACE", "HC-PYTHON HC-INIT"),
     ("ubuntu-22.04-aws", "", "HC-HEADERS"),
     ("ubuntu-24.04-vmware", "", ""),
-    ("ubuntu-24.04-wsl", "HC-VIRT HC-MODULES", "HC-HEADERS"),
+    ("ubuntu-24.04-wsl", "HC-VIRT HC-BROKEN-IO-URING-FREEZE HC-MODULES", "HC-HEADERS"),
 )
 
 
