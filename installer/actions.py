@@ -29,6 +29,7 @@ from installer.session import Session
 from installer.verdict import Verdict, judge
 
 _LOG = "log"
+_BRIEF = 5  # details of each step, where somebody is asked
 
 
 def _look(source: Source) -> Context:
@@ -93,13 +94,15 @@ def check(source: Source, options: Options, *, as_json: bool) -> ExitCode:
     return ExitCode.DONE
 
 
-def _show_plan(planned: Plan) -> list[str]:
+def _show_plan(planned: Plan, most: int | None = None) -> list[str]:
     if not planned.steps:
         return ["Hot Copy is installed and was proven to work; there is nothing to do."]
     lines = [f"From {planned.source}:"]
     for number, step in enumerate(planned.steps, 1):
         lines.append(f"{number:>3}. {step.title}")
-        lines += [f"       {detail}" for detail in step.details]
+        lines += [f"       {detail}" for detail in step.details[:most]]
+        if most is not None and len(step.details) > most:
+            lines.append(f"       ... and {len(step.details) - most} more, which --dry-run shows")
     return lines
 
 
@@ -144,7 +147,7 @@ def install(source: Source, options: Options, *, yes: bool, as_json: bool) -> Ex
         return _done(as_json, verdict, planned, _show_plan(planned)[0])
     confirm.need_root()
     if not as_json:
-        _print(_show_plan(planned))
+        _print(_show_plan(planned, _BRIEF))
     confirm.ask("Go on?", yes=yes)
     with stopping.stoppable(), execute.alone(journal.directory):
         session = _session(looked, journal, silent=as_json)
@@ -178,7 +181,7 @@ def uninstall(source: Source, *, dry_run: bool, yes: bool, remove_hot_copies: bo
             "hcp --remove --all first, or uninstall --remove-hot-copies",
             ExitCode.IN_USE,
         )
-    _print([*_show_plan(planned), *(f"     and end the hot copy {copy}" for copy in active)])
+    _print([*_show_plan(planned, _BRIEF), *(f"     and end the hot copy {copy}" for copy in active)])
     confirm.ask("Go on?", yes=yes)
     with stopping.stoppable(), execute.alone(journal.directory):
         if active:

@@ -50,6 +50,8 @@ def _packages(context: Context, packager: Packager, journal: Journal) -> list[St
     for row in context.matrix.requirements.commands:
         if row.command not in tools.programs and context.family is not None:
             wanted.append(row.packages.get(context.family, row.package))
+    if system.secure_boot.wants_signature:
+        wanted += [name for name in ("mokutil", "openssl") if name not in tools.programs]
     optional = () if "dkms" in tools.programs else packager.dkms()
     pending = is_pending(journal)
     if not wanted and not pending:

@@ -64,10 +64,18 @@ class BuildDriver(Step):
         if self.rebuild:
             self._forget_build(session)
             self._announce(session, host)
+        before = _stamp(host.installed())
         try:
             setup.get_module(host, setup.Wanted(no_binary=self.rebuild), _Lines(session))
         except HcpError as error:
-            self._built_all_the_same(session, host, error)
+            module = host.installed()
+            if module is None or (self.rebuild and _stamp(module) == before):
+                raise self._not_built(session, error) from error
+            self._note(session)
+            self._load_signed(session, module, error)
+        self._note(session)
+
+    def _note(self, session: Session) -> None:
         session.journal.note("built", release=self.release, digest=self.digest)
 
     def _unload(self, session: Session) -> None:
@@ -96,20 +104,27 @@ class BuildDriver(Step):
         session.journal.note("file", path=str((updates / f"{MODULE}.ko").relative_to(session.root)), sha256="")
         session.journal.note("depmod", release=self.release)
 
-    def _built_all_the_same(self, session: Session, host: setup.Host, error: HcpError) -> None:
-        """Goes on when all that was missing is a signature; InstallError otherwise."""
-        module = host.installed()
-        if module is not None and self.signed:
-            signing.sign_and_stage(session, Path(module), host.build)
-            done = session.runner.run("modprobe", MODULE, timeout=_PATIENCE)
-            if done.status == 0:
-                return
-            error = HcpError(
-                f"the driver is signed, but does not load: {done.last}", "look into the kernel log (dmesg)"
+    def _not_built(self, session: Session, error: HcpError) -> InstallError:
+        present = headers.detect(session.root, self.release).present
+        return InstallError(error.cause, error.remedy, ExitCode.NOT_BUILT if present else ExitCode.NO_HEADERS)
+
+    def _load_signed(self, session: Session, module: Path, error: HcpError) -> None:
+        """Loads what was built but does not load, when all that is missing is a signature; InstallError otherwise."""
+        if not self.signed:
+            raise InstallError(error.cause, error.remedy, ExitCode.NOT_LOADED) from error
+        signing.sign_and_stage(session, module, self.release)
+        done = session.runner.run("modprobe", MODULE, timeout=_PATIENCE)
+        if done.status != 0:
+            raise InstallError(
+                f"the driver is signed by an enrolled key, but does not load: {done.last}",
+                "look into the kernel log (dmesg)",
+                ExitCode.NOT_LOADED,
             )
-        code = ExitCode.NOT_LOADED
-        if not headers.detect(session.root, self.release).present:
-            code = ExitCode.NO_HEADERS
-        elif module is None:
-            code = ExitCode.NOT_BUILT
-        raise InstallError(error.cause, error.remedy, code) from error
+
+
+def _stamp(module: Path | None) -> tuple[int, int] | None:
+    """What tells a module that was built just now from one that was there before."""
+    if module is None:
+        return None
+    status = module.stat()
+    return status.st_ino, status.st_mtime_ns

@@ -10,6 +10,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from installer.detect import files
 from installer.errors import InstallError
 from installer.exitcodes import ExitCode
 from installer.payload import PayloadFile
@@ -55,14 +56,14 @@ def _make(session: Session) -> MachineKey:
     return key
 
 
-def _sign(session: Session, module: Path, build: Path, key: MachineKey) -> None:
+def _sign(session: Session, module: Path, release: str, key: MachineKey) -> None:
     if session.runner.run("modinfo", "-F", "signer", str(module), timeout=_PATIENCE).said.strip():
         return  # DKMS did
     if module.suffix != ".ko":
         raise InstallError(
             f"{module} is compressed and not signed", "set sign_file in /etc/dkms/framework.conf, run this again"
         )
-    tool = build / "scripts/sign-file"
+    tool = files.inside(session.root, f"lib/modules/{release}/build/scripts/sign-file")
     session.runner.must(str(tool), "sha256", str(key.private), str(key.certificate), str(module), timeout=_PATIENCE)
 
 
@@ -92,9 +93,9 @@ def _stage(session: Session, key: MachineKey) -> None:
     )
 
 
-def sign_and_stage(session: Session, module: Path, build: Path) -> None:
+def sign_and_stage(session: Session, module: Path, release: str) -> None:
     """Signs the module; returns when its key is enrolled, so that it loads. InstallError(REBOOT) otherwise."""
     key = _find(session.root) or _make(session)
-    _sign(session, module, build, key)
+    _sign(session, module, release, key)
     if not _is_enrolled(session, key):
         _stage(session, key)
