@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import date
 from enum import Enum
+from textwrap import fill
 
-from installer.matrix.model import Distro, Event, KernelSeries, Matrix
+from installer.matrix.model import Affected, Distro, Event, KernelSeries, Matrix
 
 Table = Sequence[Sequence[str]]  # the first row is the head
 
-_HEAD_DISTROS = ("Release", "Kernels", "Updates end", "Status", "Verified", "Why, and what to do")
-_HEAD_KERNELS = ("Kernel", "Found in", "Status", "Verified", "Why")
+_HEAD_DISTROS = ("Release", "Status", "Verified", "Updates end", "Kernels", "Why, and what to do")
+_HEAD_KERNELS = ("Kernel", "Status", "Verified", "Found in", "Why")
 
 
 def distro_table(distros: Sequence[Distro]) -> Table:
@@ -28,31 +29,36 @@ def _distro(row: Distro) -> tuple[str, ...]:
         ends += f" (long-term {row.extended_end.isoformat()})"
     kernels = ", ".join(row.kernels) or "current"
     why = f"{row.verified.reason}. {row.advice}" if row.advice else row.verified.reason
-    return row.title, kernels, ends, row.tier.value, row.verified.level.value, why
+    return row.title, row.tier.value, row.verified.level.value, ends, kernels, why
 
 
 def kernel_table(series: Sequence[KernelSeries]) -> Table:
     """A line for each series of kernels."""
     lines = [
-        (row.series, row.found_in, row.tier.value, row.verified.level.value, row.verified.reason) for row in series
+        (row.series, row.tier.value, row.verified.level.value, row.found_in, row.verified.reason) for row in series
     ]
     return (_HEAD_KERNELS, *lines)
 
 
 def fault_table(matrix: Matrix) -> Table:
     """A line for each known fault of kernels."""
-    head = ("Fault", "Kernels", "Matters with", "What is done", "Remedy")
+    head = ("Key", "What is done", "Matters with", "Fault", "Kernels", "Remedy")
     lines = [
         (
-            f"{row.title} ({row.key})",
-            "; ".join(f"{one.scheme.value} {_range(one.events)}" for one in row.affected),
-            row.applies_when.value.replace("-mounted", ""),
+            row.key,
             row.severity.value + ("" if row.forceable else ", always"),
+            row.applies_when.value.replace("-mounted", ""),
+            row.title,
+            "; ".join(f"{_whose(one)} {_range(one.events)}" for one in row.affected),
             row.remedy,
         )
         for row in matrix.known_broken
     ]
     return (head, *lines)
+
+
+def _whose(affected: Affected) -> str:
+    return f"{affected.scheme.value} ({affected.release})" if affected.release else affected.scheme.value
 
 
 def _range(events: Sequence[Event]) -> str:
@@ -74,23 +80,26 @@ def place_table(matrix: Matrix) -> Table:
 
 
 def text(matrix: Matrix) -> str:
-    """For a terminal."""
+    """For a terminal: a line for each row, and its prose below."""
     parts = [
-        ("Distributions", distro_table(matrix.distros)),
-        (f"Kernels ({matrix.kernels.oldest} to {matrix.kernels.newest})", kernel_table(matrix.kernels.series)),
-        ("Known faults of kernels", fault_table(matrix)),
-        ("Places", place_table(matrix)),
+        ("Distributions", distro_table(matrix.distros), 4),
+        (f"Kernels ({matrix.kernels.oldest} to {matrix.kernels.newest})", kernel_table(matrix.kernels.series), 3),
+        ("Known faults of kernels", fault_table(matrix), 3),
+        ("Places", place_table(matrix), 2),
     ]
-    return "\n".join(f"{title}\n\n{_aligned(table)}" for title, table in parts)
+    return "\n".join(f"{title}\n\n{_listing(table, columns)}" for title, table, columns in parts)
 
 
-def _aligned(table: Table) -> str:
-    # The last column is prose, of any length.
-    widths = [max(len(line[at]) for line in table) for at in range(len(table[0]) - 1)]
-    lines = [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths)), line[-1]]).rstrip() for line in table
-    ]
-    return "\n".join(lines) + "\n"
+def _listing(table: Table, columns: int) -> str:
+    """The first columns aligned, the others wrapped, each behind its head."""
+    head, *lines = table
+    widths = [max(len(line[at]) for line in table) for at in range(columns)]
+    listed = []
+    for line in lines:
+        listed.append("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+        for name, cell in zip(head[columns:], line[columns:]):
+            listed.append(fill(f"{name}: {cell}", 100, initial_indent="    ", subsequent_indent="      "))
+    return "\n".join(listed) + "\n"
 
 
 def markdown(table: Table) -> str:

@@ -75,6 +75,13 @@ def test_markdown_keeps_bars_in_cells() -> None:
     assert markdown([("a",), ("x|y",)]) == "| a |\n| --- |\n| x\\|y |"
 
 
+def test_the_text_fits_a_terminal_and_has_a_line_for_a_row() -> None:
+    lines = text(MATRIX).splitlines()
+    assert max(map(len, lines)) <= 120
+    (line,) = [line for line in lines if line.startswith("Debian 13")]
+    assert line.split()[-5:] == ["supported", "booted", "2028-08-09", "(long-term", "2030-06-30)"]
+
+
 def test_tables_are_even() -> None:
     table = distro_table(MATRIX.distros)
     assert {len(line) for line in table} == {len(table[0])}
