@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
 from hotcopy.attach import MODULE
 from installer.errors import InstallError
@@ -120,6 +122,23 @@ class RemoveFiles(Step):
             session.runner.run("systemctl", "daemon-reload", timeout=_PATIENCE)
 
 
+def _compiled(root: Path) -> Iterator[tuple[Path, Path]]:
+    """Compiled modules that Python made of packages' own, each with its source."""
+    for path in (root / "usr/lib/python3/dist-packages/__pycache__").glob("*.pyc"):
+        source = path.parents[1] / f"{path.name.split('.', 1)[0]}.py"
+        if source.exists():
+            yield path, source
+
+
+def _remove_orphans(compiled: tuple[tuple[Path, Path], ...]) -> None:
+    """Those whose source went with its package: Debian 11's lsb-release, which came with DKMS, leaves one."""
+    for path, source in compiled:
+        if not source.exists():
+            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # others are in there
+                path.parent.rmdir()
+
+
 class RemovePackages(Step):
     """Exactly those that were not there before."""
 
@@ -142,7 +161,9 @@ class RemovePackages(Step):
         names = session.journal.listed("packages", "names")
         left = tuple(sorted(set(names) & installed(session, packager)))
         if left:
+            compiled = tuple(_compiled(session.root))
             call(session, packager, packager.remove(left), left)
+            _remove_orphans(compiled)
 
 
 def steps(session: Session) -> tuple[Step, ...]:

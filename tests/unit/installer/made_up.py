@@ -22,6 +22,7 @@ PROGRAMS = {
     "dpkg-query": 'cat "$root/db"',
     "dpkg": "",
     "apt-get": """
+modules=$root/usr/lib/python3/dist-packages
 case " $* " in
 *" install "*)
     for name do
@@ -31,7 +32,10 @@ case " $* " in
             touch "$root/usr/src/$name/Makefile"
             ln -sfn "/usr/src/$name" "$root/lib/modules/${name#linux-headers-}/build" ;;
         gcc | make) touch "$root/usr/bin/$name" ;;
-        dkms) touch "$root/usr/sbin/$name" ;;
+        dkms)
+            touch "$root/usr/sbin/$name"
+            mkdir -p "$modules/__pycache__"
+            touch "$modules/lsb_release.py" "$modules/__pycache__/lsb_release.cpython-39.pyc" ;;
         *) continue ;;
         esac
         grep -qx "$name" "$root/db" || echo "$name" >>"$root/db"
@@ -44,7 +48,7 @@ case " $* " in
             rm -r "$root/usr/src/$name"
             rm "$root/lib/modules/${name#linux-headers-}/build" ;;
         gcc | make) rm "$root/usr/bin/$name" ;;
-        dkms) rm "$root/usr/sbin/$name" ;;
+        dkms) rm "$root/usr/sbin/$name" "$modules/lsb_release.py" ;;
         esac
         sed -i "/^$name\\$/d" "$root/db"
     done ;;
@@ -180,6 +184,7 @@ def make(root: Path, programs: Path, name: str = "debian-12-bare") -> MadeUp:
         "sys/module",
         "usr/src",
         "var/lib/dkms",
+        "usr/lib/python3/dist-packages",
     ):
         (root / directory).mkdir(parents=True, exist_ok=True)
     for program, script in PROGRAMS.items():
