@@ -20,11 +20,14 @@ _OPTIONS = (
     "DYNAMIC_FTRACE_WITH_ARGS",
     "LIVEPATCH",
 )
+_WELL_KNOWN = frozenset(("/", "/boot", "/boot/efi", "/usr", "/var", "/home", "/tmp", "/srv", "/opt"))
 
 
 def _filesystem(found: Filesystem) -> str:
     space = f", {found.space.free >> 20} of {found.space.size >> 20} MiB free" if found.space else ""
-    return f"{found.fstype} at {found.place}{'' if found.writable else ' (read-only)'}{space}"
+    # Other mount points may have the names of customers in them.
+    place = found.place if found.place in _WELL_KNOWN else "a place of its own"
+    return f"{found.fstype} at {place}{'' if found.writable else ' (read-only)'}{space}"
 
 
 def facts(context: Context) -> dict[str, str]:

@@ -125,6 +125,24 @@ def test_killed_while_packages_were_installed_and_given_up(machine: MadeUp) -> N
     assert (machine.root / "db").read_text(encoding="ascii") == "libc6\nbash\n"
 
 
+def test_a_signal_lets_the_package_manager_end(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
+    machine.program("apt-get", "kill -TERM $PPID\nsleep 0.2\n" + made_up.PROGRAMS["apt-get"])
+    assert machine.install("--yes") == ExitCode.STOPPED
+    assert "stopped by SIGTERM; run it again" in capfd.readouterr().err
+    assert not [call for call in machine.calls() if " install " in call]  # what came next was not run
+    machine.program("apt-get", made_up.PROGRAMS["apt-get"])
+    assert machine.install("--yes") == ExitCode.DONE
+
+
+def test_report_names_nobody(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    machine = made_up.make(tmp_path / "root", tmp_path / "programs", "debian-12")
+    table = machine.root / "proc/self/mountinfo"
+    table.write_text(table.read_text(encoding="ascii").replace("/srv", "/home/customer"), encoding="ascii")
+    assert machine.install("report") == ExitCode.DONE
+    said = capfd.readouterr().out
+    assert "customer" not in said and "xfs at a place of its own" in said and "debian-12" in said
+
+
 def test_without_dkms_it_is_built_all_the_same(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
     script = 'case " $* " in *" dkms "*) echo "E: Unable to locate package dkms"; exit 100 ;; esac\n'
     machine.program("apt-get", script + made_up.PROGRAMS["apt-get"])
