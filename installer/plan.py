@@ -17,7 +17,7 @@ from installer.payload import PayloadFile
 from installer.steps import local, place
 from installer.steps.driver import BuildDriver
 from installer.steps.files import PlaceFiles
-from installer.steps.packages import InstallPackages, is_pending
+from installer.steps.packages import InstallPackages, is_broken
 from installer.steps.repository import AddRepository
 from installer.steps.services import EnableServices
 from installer.steps.step import Step
@@ -53,7 +53,7 @@ def _packages(context: Context, packager: Packager, journal: Journal) -> list[St
     if system.secure_boot.wants_signature:
         wanted += [name for name in ("mokutil", "openssl") if name not in tools.programs]
     optional = () if "dkms" in tools.programs else packager.dkms()
-    pending = is_pending(journal)
+    pending = is_broken(journal)
     if not wanted and not pending:
         return []
     return [InstallPackages(packager, tuple(dict.fromkeys(wanted)), optional, pending=pending)]

@@ -16,7 +16,7 @@ from installer.payload import SOURCE
 from installer.session import Session
 from installer.steps import place
 from installer.steps.driver import NAME
-from installer.steps.packages import SettlePackages, call, installed, is_pending
+from installer.steps.packages import SettlePackages, call, installed, is_broken
 from installer.steps.step import Step
 from installer.steps.verify import VerifyHotCopy
 
@@ -169,7 +169,7 @@ class RemovePackages(Step):
 def steps(session: Session) -> tuple[Step, ...]:
     """What there is to take away; nothing when nothing was installed."""
     journal = session.journal
-    if not journal.entries and not is_pending(journal):
+    if not journal.entries and not is_broken(journal):
         return ()
     units, versions = journal.texts("unit", "name"), journal.texts("dkms", "version")
     files = tuple(path for path in journal.texts("file", "path") if not path.startswith(STATE))
@@ -181,7 +181,7 @@ def steps(session: Session) -> tuple[Step, ...]:
     if files:
         found.append(RemoveFiles(files, journal.texts("directory", "path"), journal.texts("depmod", "release")))
     packager = session.context.packager
-    pending = packager if is_pending(journal) else None
+    pending = packager if is_broken(journal) else None
     if pending:
         found.insert(0, SettlePackages(pending))
     if names or pending:

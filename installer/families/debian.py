@@ -21,7 +21,7 @@ class Debian(Packager):
     variables = (("DEBIAN_FRONTEND", "noninteractive"), ("NEEDRESTART_SUSPEND", "1"))
     symptoms = (
         symptom(
-            r"Could not get lock (?P<found>\S+?)\.? |Unable to (?:acquire|lock)|is locked by another process"
+            r"Could not get lock (?P<found>\S+?)\.? |Unable to (?:acquire|lock)|(?:is|was) locked by another process"
             r"|Waiting for cache lock",
             ExitCode.LOCKED,
             "another program is installing packages (the lock {found} is held)",
@@ -75,8 +75,9 @@ class Debian(Packager):
         return ("dpkg-query", "-W", "-f", "${binary:Package}\n")
 
     def repair(self) -> tuple[Command, ...]:
-        """Ends what was unpacked only."""
-        return (("dpkg", "--configure", "-a"),)
+        """Ends what was unpacked only, and completes what lacks a dependency."""
+        fix = ("apt-get", "-q", "-y", "-o", _WAIT, "--no-install-recommends", "--fix-broken", "install")
+        return (("dpkg", "--configure", "-a", "--force-confdef"), fix)
 
     def repository_files(self, repository: Repository, key: str) -> tuple[ConfigFile, ...]:
         """A deb822 source that trusts this key, and this key for nothing else."""

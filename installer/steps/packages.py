@@ -18,6 +18,7 @@ from installer.steps.step import Step
 _PATIENCE = 3600.0  # seconds: slow mirrors are
 _QUERY_PATIENCE = 300.0
 _BEFORE = "packages.before"
+_KEYS = ("packages", "local-packages", "repository", "settle-packages")  # of the steps that install packages
 
 
 def installed(session: Session, packager: Packager) -> set[str]:
@@ -50,21 +51,27 @@ def is_pending(journal: Journal) -> bool:
     return (journal.directory / _BEFORE).exists()
 
 
+def is_broken(journal: Journal) -> bool:
+    """Whether packages may be half installed because of us: a run was killed, or the disk was full."""
+    return is_pending(journal) or journal.unfinished in _KEYS
+
+
 @contextmanager
-def recorded(session: Session, packager: Packager) -> Iterator[None]:
+def recorded(session: Session, packager: Packager, *, repair: bool = False) -> Iterator[None]:
     """Writes down which packages are new afterwards, also those that came along, also after a kill in between."""
     path = session.journal.directory / _BEFORE
     if path.exists():
         # A run before this one was killed while packages were being installed.
         before = set(json.loads(path.read_text(encoding="utf-8")))
-        for command in packager.repair():
-            call(session, packager, command, ())
     else:
         before = installed(session, packager)
         new = path.with_name(f"{_BEFORE}.new")
         new.write_text(json.dumps(sorted(before)), encoding="utf-8")
         new.replace(path)
     try:
+        if repair:
+            for command in packager.repair():
+                call(session, packager, command, ())
         yield
     finally:
         added = sorted(installed(session, packager) - before)
@@ -103,7 +110,7 @@ class InstallPackages(Step):
 
     def run(self, session: Session) -> None:
         """Installs what is required, then tries the rest."""
-        with recorded(session, self.packager):
+        with recorded(session, self.packager, repair=self.pending):
             if self.required:
                 refresh_and_install(session, self.packager, self.required)
             if self.optional:
@@ -141,5 +148,5 @@ class SettlePackages(Step):
 
     def run(self, session: Session) -> None:
         """Does it."""
-        with recorded(session, self.packager):
+        with recorded(session, self.packager, repair=True):
             pass

@@ -105,7 +105,8 @@ def kill_in(guest: Guest, step: str, program: str) -> None:
     """Kills an installation, and what it runs, as soon as this step runs this program."""
     guest.spawn(f"exec setsid python3 {PROGRAM} --yes")
     begun = f'grep -q \'"key": "{step}", "state": "begun"\' {JOURNAL} 2>/dev/null'
-    guest.run(f"until {begun} && pgrep -x {program}; do sleep 0.2; done", timeout=LONG)
+    alive = f"pgrep -f '^python3 {PROGRAM}' >/dev/null"
+    guest.run(f"sleep 3; until {begun} && pgrep -x {program}; do {alive} || exit 9; sleep 0.2; done", timeout=LONG)
     guest.run(
         f"pkill -KILL -f '^python3 {PROGRAM}'; pkill -KILL -x {program}; sleep 1; ! pgrep -f '^python3 {PROGRAM}'"
     )

@@ -109,7 +109,7 @@ def test_killed_while_packages_were_installed(machine: MadeUp) -> None:
     assert machine.killed_at(10**6, "--yes")
     machine.program("apt-get", made_up.PROGRAMS["apt-get"])
     assert machine.install("--yes") == ExitCode.DONE
-    assert "dpkg --configure -a" in machine.calls()
+    assert "dpkg --configure -a --force-confdef" in machine.calls()
     assert set(Journal(machine.root).listed("packages", "names")) == {
         "gcc", "make", "dkms", "libdependency", f"linux-headers-{RELEASE}",
     }  # fmt: skip
@@ -181,6 +181,16 @@ def test_failures(
     assert said.count("\n") == 1 and said.startswith("hotcopy-install: error: ") and part in said
     machine.program(program, made_up.PROGRAMS[program])
     assert machine.install("--yes") == ExitCode.DONE
+
+
+def test_what_a_full_disk_left_is_completed_first(machine: MadeUp) -> None:
+    machine.program("apt-get", "case $* in *install*) echo 'No space left on device'; exit 100 ;; esac")
+    assert machine.install("--yes") == ExitCode.NO_SPACE
+    machine.program("apt-get", made_up.PROGRAMS["apt-get"])
+    (machine.root / "calls").unlink()
+    assert machine.install("--yes") == ExitCode.DONE
+    calls = [call for call in machine.calls() if call.startswith(("dpkg ", "apt-get "))]
+    assert calls[0].startswith("dpkg --configure -a") and "--fix-broken install" in calls[1]
 
 
 def test_a_hot_copy_that_is_wrong_is_found_out(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
