@@ -15,8 +15,8 @@ from tests.driver.guest.memory import quiet_memory
 from tests.driver.guest.truth import Truth
 from tests.driver.guest.workload import Changes
 
-ORIGIN = 352 * MIB
-STORE = ("--store-size", "176M")
+ORIGIN = 512 * MIB
+STORE = ("--store-size", "200M")
 LEFT = 144 * MIB  # of the memory, for the page cache, the keeper and its worker (some 32 MiB, locked) and all else
 ROUNDS = 2
 
@@ -41,9 +41,11 @@ def writing(fs: Filesystem) -> Iterator[None]:
         *("--numjobs=3", "--time_based", "--runtime=600", "--fallocate=none", "--ioengine=psync", "--end_fsync=0"),
     )
     with subprocess.Popen(job, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        yield
-        assert process.poll() is None, "fio ended early"
-        process.terminate()
+        try:
+            yield
+            assert process.poll() is None, "fio ended early"
+        finally:
+            process.terminate()
 
 
 def main() -> None:
