@@ -23,8 +23,8 @@ def _make_control_node() -> None:
     # Only a static /dev needs this; the misc class says the number.
     try:
         with open(_CONTROL_NUMBER, encoding="ascii") as file:
-            major, minor = file.read().strip().split(":")
-        os.mknod(CONTROL_NODE, stat.S_IFCHR | 0o600, DevId(int(major), int(minor)).dev)
+            dev = DevId.parse(file.read().strip())
+        os.mknod(CONTROL_NODE, stat.S_IFCHR | 0o600, dev.dev)
     except (OSError, ValueError):
         pass  # the caller finds the node missing and says so
 

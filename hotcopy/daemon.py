@@ -9,6 +9,7 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Collection
 
 from hotcopy import libc
 
@@ -17,13 +18,13 @@ _DEFAULT = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM, signa
 _PRIORITY = -10  # a full store waits for this process
 
 
-def close_descriptors(keep: int = 0) -> None:
+def close_descriptors(keep: Collection[int] = ()) -> None:
     """Closes everything but ``keep`` and 0, 1 and 2, which become /dev/null."""
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
     for fd in [int(text) for text in os.listdir("/proc/self/fd")]:
-        if fd > 2 and fd != keep:
+        if fd > 2 and fd not in keep:
             with contextlib.suppress(OSError):
                 os.close(fd)
 
@@ -65,10 +66,10 @@ def has_ended(pipe: int) -> bool:
     return bool(select.select([pipe], [], [], 0)[0])
 
 
-def detach(name: bytes, keep: int = 0) -> None:
+def detach(name: bytes, keep: int) -> None:
     """To be called in a child of the command: nothing of the command's is left to it but ``keep``. OSError."""
     os.setsid()
-    close_descriptors(keep)
+    close_descriptors((keep,))
     for number in _DEFAULT:
         signal.signal(number, signal.SIG_DFL)
     for number in _IGNORED:
@@ -96,11 +97,15 @@ def _spare() -> None:
 
 
 def harden() -> None:
-    """Spares this process by the OOM killer, keeps it in memory, and its allocations from waiting for writes."""
+    """Spares this process by the OOM killer, puts it first, and keeps its allocations from waiting for writes."""
     _spare()
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
-    with contextlib.suppress(OSError):
-        libc.lock_memory()
     with contextlib.suppress(OSError):  # since 5.6
         libc.prctl(libc.PR_SET_IO_FLUSHER, 1)
+
+
+def lock_memory() -> None:
+    """Keeps this process in memory, as far as that is allowed."""
+    with contextlib.suppress(OSError):
+        libc.lock_memory()

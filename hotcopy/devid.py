@@ -17,6 +17,12 @@ class DevId(NamedTuple):
         return f"{self.major}:{self.minor}"
 
     @classmethod
+    def parse(cls, text: str) -> DevId:
+        """From ``MAJOR:MINOR``. ValueError."""
+        major, minor = text.split(":")
+        return cls(int(major), int(minor))
+
+    @classmethod
     def of(cls, dev: int) -> DevId:
         """From ``st_dev`` or ``st_rdev``."""
         return cls(os.major(dev), os.minor(dev))

@@ -31,21 +31,23 @@ class Outcome(enum.IntEnum):
 
 
 class Need(NamedTuple):
-    """A store that should grow: that of hot copy ``minor``, whose files are on ``mount``."""
+    """A store that should grow: that of hot copy ``minor``, whose files are on the filesystem on ``dev``."""
 
     minor: int
     floor_percent: int
-    mount: Mount
+    dev: DevId
+    mount_point: str
+    fstype: str
 
 
-def is_settled(mount: Mount, root: str = "/proc/fs/ext4") -> bool:
+def is_settled(fstype: str, dev: DevId, root: str = "/proc/fs/ext4") -> bool:
     """Whether blocks freed here are not used again before that is on the disk (see Extension.make)."""
-    if mount.fstype == "xfs":
+    if fstype == "xfs":
         return True
-    if mount.fstype not in ("ext4", "ext3"):
+    if fstype not in ("ext4", "ext3"):
         return False
     try:
-        with open(f"{root}/{Sysfs().name(mount.dev)}/options", encoding="utf-8", errors="replace") as file:
+        with open(f"{root}/{Sysfs().name(dev)}/options", encoding="utf-8", errors="replace") as file:
             options = file.read().split()
     except OSError:
         return False
@@ -68,10 +70,10 @@ def _attempt(driver: Driver, need: Need, extension: Extension, device: int, usel
     """Makes one file and hands it over; one that cannot be used goes to ``useless``. OSError, HcpError."""
     allocated = sum(segment.size for segment in driver.stores(need.minor))
     space = Space.of(extension.root, need.floor_percent)
-    size = store.next_size(space, allocated, need.mount.fstype in _FILLED)
+    size = store.next_size(space, allocated, need.fstype in _FILLED)
     if not size:
         return Outcome.UNUSABLE if useless else Outcome.NO_ROOM
-    made = extension.make(size, need.mount.fstype, is_settled(need.mount))
+    made = extension.make(size, need.fstype, is_settled(need.fstype, need.dev))
     try:
         if _hand_over(driver, need, device, made):
             made.close()
@@ -106,17 +108,16 @@ def _open(path: str, flags: int) -> int:
 
 def grow(need: Need) -> Outcome:
     """Makes the store larger, or says why not. OSError, HcpError."""
-    mount = need.mount
     with contextlib.ExitStack() as stack:
         driver = stack.enter_context(Driver())
-        root = _open(mount.mount_point, os.O_DIRECTORY)
+        root = _open(need.mount_point, os.O_DIRECTORY)
         stack.callback(os.close, root)
-        device = _open(node(Sysfs().name(mount.dev)), 0)
+        device = _open(node(Sysfs().name(need.dev)), 0)
         stack.callback(os.close, device)
-        if DevId.of(os.fstat(root).st_dev) != mount.dev or DevId.of(os.fstat(device).st_rdev) != mount.dev:
+        if DevId.of(os.fstat(root).st_dev) != need.dev or DevId.of(os.fstat(device).st_rdev) != need.dev:
             return Outcome.FAILED
         try:
-            with store.extending(root, mount.mount_point) as extension:
+            with store.extending(root, need.mount_point) as extension:
                 return _grow(driver, need, extension, device)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -126,7 +127,8 @@ def grow(need: Need) -> Outcome:
 
 def need_of(copies: list[HotCopy], mount: Mount) -> Need:
     """What the hot copies of one origin need."""
-    return Need(copies[0].minor, max(copy.floor_percent for copy in copies), mount)
+    floor = max(copy.floor_percent for copy in copies)
+    return Need(copies[0].minor, floor, mount.dev, mount.mount_point, mount.fstype)
 
 
 def attempt(need: Need) -> Outcome:

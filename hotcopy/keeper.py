@@ -93,6 +93,7 @@ class Keeper:
         self.growths: dict[DevId, _Growth] = {}
         self.idle: list[Worker] = []
         self.looked = 0.0
+        self.locked = False
 
     def step(self) -> None:
         """Looks at every hot copy once, and does what there is to do. DriverError."""
@@ -107,9 +108,17 @@ class Keeper:
         if time.monotonic() >= self.looked + _PERIOD:
             self.looked = time.monotonic()
             self._mind_floors(origins)
-        if not self.idle and self.period == _PERIOD:
+        if self.period == _PERIOD:
+            self._prepare()
+
+    def _prepare(self) -> None:
+        """What is better done ahead of need, but not when it is in the way."""
+        if not self.locked:
+            daemon.lock_memory()
+            self.locked = True
+        if not self.idle:
             with contextlib.suppress(OSError):
-                self.idle.append(Worker())  # ahead of need, not when it is in the way
+                self.idle.append(Worker())
 
     @property
     def period(self) -> float:

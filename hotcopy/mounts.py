@@ -67,9 +67,8 @@ def parse_line(line: str) -> Mount:
     right = after.split(" ")
     if not separator or len(left) < 6 or len(right) < 3:
         raise ValueError(f"not a line of mountinfo: {line!r}")
-    major, minor = left[2].split(":")
     return Mount(
-        dev=DevId(int(major), int(minor)),
+        dev=DevId.parse(left[2]),
         root=unescape(left[3]),
         mount_point=unescape(left[4]),
         options=tuple(left[5].split(",")),

@@ -22,7 +22,8 @@
 
 /*
  * Memory may be short for so long before the hot copies are given up for the origin;
- * and writes are held no longer for a store that does not grow.
+ * and writes are held no longer for a store that does not grow.  Counted is the time
+ * that we looked on, not that for which the machine itself stood still.
  */
 #define HCP_SHORT_LIMIT		HZ
 /* And a store that ends no write of ours for so long is given up. */
@@ -117,7 +118,7 @@ static int cow_start_copies(struct hcp_origin *origin, u64 unit, u64 last)
 			if (started < 0)
 				return started;
 			if (started)
-				origin->short_since = 0;
+				origin->short_seen = 0;
 			needed.run = started;
 		}
 		cond_resched();
@@ -214,17 +215,18 @@ static bool cow_may_wait(struct hcp_origin *origin)
 	bool may;
 
 	if (atomic_read(&origin->nr_copies) && !hcp_store_is_full(origin->store)) {
-		origin->short_since = 0;
+		origin->short_seen = 0;
 		failure = "the space for changed blocks takes no data";
 		may = time_before(jiffies, READ_ONCE(origin->progress) + HCP_STUCK_LIMIT);
 	} else {
-		if (!origin->short_since)
-			origin->short_since = jiffies | 1;
+		origin->short_for = origin->short_seen ? origin->short_for +
+			min(jiffies - origin->short_seen, 2UL * HCP_SHORT_RETRY) : 0;
+		origin->short_seen = jiffies ?: 1;
 		if (hcp_store_is_full(origin->store)) {
 			state = HCP_STATE_OVERFLOW;
 			failure = "the space for changed blocks is full, and did not grow in time";
 		}
-		may = time_before(jiffies, origin->short_since + HCP_SHORT_LIMIT);
+		may = origin->short_for < HCP_SHORT_LIMIT;
 	}
 	if (!may) {
 		hcp_origin_fail(origin, state, failure);
@@ -244,7 +246,7 @@ static struct bio *cow_next(struct hcp_origin *origin)
 	bio = bio_list_pop(&origin->pending);
 	spin_unlock(&origin->pending_lock);
 	if (!bio)
-		origin->short_since = 0;
+		origin->short_seen = 0;
 	return bio;
 }
 

@@ -58,7 +58,8 @@ struct hcp_origin {
 	struct mutex cow_lock;		/* held while one stolen write is looked at */
 	bool no_around;			/* it has bad sectors: read what is needed only; read anywhere */
 	bool held;			/* no write is let go for now; read anywhere */
-	unsigned long short_since;	/* jiffies, 0: memory is not short; cow_work only */
+	unsigned long short_seen;	/* jiffies, 0: memory is not short; cow_work only */
+	unsigned long short_for;	/* jiffies: so long was it seen to be; cow_work only */
 	unsigned long progress;		/* jiffies: when a copy was last done with */
 
 	/* copies: read, then stored in batches */

@@ -19,6 +19,7 @@ from hotcopy.store import Space
 from hotcopy.sysfs import Sysfs
 
 HERE = Mount(DevId(8, 1), "/", "/data", ("rw",), "ext4", "/dev/sda1", ("rw",))
+NEED = grow.Need(1, 5, HERE.dev, HERE.mount_point, HERE.fstype)
 
 
 def hot_copy(minor: int, **changes: Any) -> HotCopy:
@@ -82,7 +83,7 @@ def test_above_the_floor_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_who_grows(monkeypatch: pytest.MonkeyPatch, copies: list[HotCopy], grows: bool) -> None:
     def job(need: grow.Need) -> Outcome:
-        return Outcome.NO_ROOM if need == grow.Need(1, 5, HERE) else Outcome.FAILED
+        return Outcome.NO_ROOM if need == NEED else Outcome.FAILED
 
     monkeypatch.setattr(keeper, "Worker", lambda: worker.Worker(job))
     fake = Fake(*copies)
@@ -113,7 +114,7 @@ def test_a_worker_that_died(monkeypatch: pytest.MonkeyPatch) -> None:
 
     victim = worker.Worker(job)
     assert victim.outcome() is None
-    victim.give(grow.Need(1, 5, HERE))
+    victim.give(NEED)
     deadline = time.monotonic() + 10
     while (outcome := victim.outcome()) is None:
         assert time.monotonic() < deadline
@@ -121,20 +122,32 @@ def test_a_worker_that_died(monkeypatch: pytest.MonkeyPatch) -> None:
     assert outcome is Outcome.FAILED
     assert not victim.is_alive
     with pytest.raises(OSError):
-        victim.give(grow.Need(1, 5, HERE))
+        victim.give(NEED)
 
 
 def test_workers_end_with_the_keeper() -> None:
     one = worker.Worker(lambda _need: Outcome.GROWN)
     for _ in range(3):
-        one.give(grow.Need(1, 5, HERE))
+        one.give(NEED)
         deadline = time.monotonic() + 10
         while (outcome := one.outcome()) is None:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert outcome is Outcome.GROWN
-    one._line.close()
+    one._close_pipes()
     assert os.waitpid(one.process, 0) == (one.process, 0)
+
+
+def test_a_job_may_be_for_any_place() -> None:
+    strange = NEED._replace(mount_point="/a b\n\udcff" + "x" * 4000)
+    one = worker.Worker(lambda need: Outcome.GROWN if need == strange else Outcome.FAILED)
+    one.give(strange)
+    deadline = time.monotonic() + 10
+    while (outcome := one.outcome()) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert outcome is Outcome.GROWN
+    one.close()
 
 
 def test_forgets_origins_without_hot_copies(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +162,7 @@ def test_forgets_origins_without_hot_copies(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_need_has_the_highest_floor() -> None:
     need = grow.need_of([hot_copy(3, floor_percent=2), hot_copy(4, floor_percent=9)], HERE)
-    assert need == grow.Need(3, 9, HERE)
+    assert need == NEED._replace(minor=3, floor_percent=9)
 
 
 def test_mount_table_follows_changes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +193,7 @@ def test_is_settled(
     if options is not None:
         (tmp_path / "sda1").mkdir()
         (tmp_path / "sda1" / "options").write_text(options)
-    assert grow.is_settled(HERE._replace(fstype=fstype), str(tmp_path)) == settled
+    assert grow.is_settled(fstype, HERE.dev, str(tmp_path)) == settled
 
 
 def test_pauses() -> None:

@@ -77,7 +77,8 @@ def test_the_store_grows(kind: str) -> None:
         about = info(copy)
         assert about.state == "active", about
         assert about.growths > 0
-        assert size <= about.store_bytes < 3 * size, about
+        assert about.store_used_bytes < 1.3 * size, about
+        assert size <= about.store_bytes <= 4 * about.store_used_bytes, about  # doubled when half of it was used
         assert first < about.store_bytes
         assert eventually(lambda: is_consistent(copy, fs)), (info(copy), fs.store_names())
         with KINDS[kind].copy_mounted(copy) as top:
@@ -159,7 +160,7 @@ def test_the_keeper_holds_nothing() -> None:
         assert held == {"/dev/null", "/dev/hcp"}
         for worker in set(keepers.processes()) - {number}:
             theirs = {os.readlink(f"/proc/{worker}/fd/{fd}") for fd in os.listdir(f"/proc/{worker}/fd")}
-            assert {name for name in theirs if not name.startswith("socket:")} == {"/dev/null"}
+            assert {name for name in theirs if not name.startswith("pipe:")} == {"/dev/null"}
         assert os.readlink(f"/proc/{number}/cwd") == "/"
         assert os.readlink(f"/proc/{number}/ns/mnt") == os.readlink("/proc/1/ns/mnt")
         assert Path(f"/proc/{number}/oom_score_adj").read_text().strip() == "-1000"
