@@ -167,20 +167,6 @@ static long control_end(struct hcp_ioc_end *arg)
 	return 0;
 }
 
-static long control_changed(struct hcp_ioc_changed *arg)
-{
-	struct hcp_snap *snap = find_snap(arg->minor), *until = NULL;
-	const char *reason = NULL;
-	int err = -ENXIO;
-
-	if (arg->until)
-		until = find_snap(arg->until);
-	if (snap && (until || !arg->until))
-		err = hcp_info_changed(snap, until, arg, &reason);
-	set_reason(arg->reason, reason);
-	return err;
-}
-
 /* hcp_control_lock is held. */
 static long control_locked(unsigned int cmd, void *arg)
 {
@@ -199,8 +185,6 @@ static long control_locked(unsigned int cmd, void *arg)
 		return control_grow(arg);
 	case HCP_IOC_END:
 		return control_end(arg);
-	case HCP_IOC_CHANGED:
-		return control_changed(arg);
 	}
 	return -ENOTTY;
 }
@@ -224,6 +208,47 @@ static long control_lock_and_do(unsigned int cmd, void *arg)
 	}
 	if (change)
 		mutex_unlock(&change_lock);
+	return err;
+}
+
+static long changed_locked(struct hcp_ioc_changed *arg, struct hcp_ioc_extent *extent)
+{
+	struct hcp_snap *snap = find_snap(arg->minor), *until = NULL;
+	const char *reason = NULL;
+	int err = -ENXIO;
+
+	if (arg->until)
+		until = find_snap(arg->until);
+	if (snap && (until || !arg->until))
+		err = hcp_info_changed(snap, until, arg, extent, &reason);
+	set_reason(arg->reason, reason);
+	return err;
+}
+
+/* User memory is written without the lock: it may be a file of what is being frozen. */
+static long control_changed(struct hcp_ioc_changed *arg)
+{
+	struct hcp_ioc_extent *extent;
+	unsigned int noio;
+	long err;
+
+	if (!arg->room || arg->room > HCP_MAX_EXTENTS)
+		return -EINVAL;
+	extent = kvmalloc_array(arg->room, sizeof(*extent), GFP_KERNEL);
+	if (!extent)
+		return -ENOMEM;
+	err = mutex_lock_killable(&hcp_control_lock);
+	if (err)
+		goto out;
+	noio = memalloc_noio_save();
+	err = changed_locked(arg, extent);
+	memalloc_noio_restore(noio);
+	mutex_unlock(&hcp_control_lock);
+	if (!err && copy_to_user(u64_to_user_ptr(arg->extents), extent,
+				 arg->nr * sizeof(*extent)))
+		err = -EFAULT;
+out:
+	kvfree(extent);
 	return err;
 }
 
@@ -267,6 +292,8 @@ static long control_ioctl(struct file *file, unsigned int cmd, unsigned long use
 		goto out;
 	if (cmd == HCP_IOC_WAIT)
 		err = hcp_event_wait(file, arg);
+	else if (cmd == HCP_IOC_CHANGED)
+		err = control_changed(arg);
 	else
 		err = control_lock_and_do(cmd, arg);
 	if (copy_to_user(argp, arg, size) && !err)

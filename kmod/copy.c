@@ -332,12 +332,13 @@ void hcp_copy_lose(struct hcp_copy *copy)
 	copy->snap = NULL;
 }
 
-static bool copy_is_needed(struct hcp_copy *copy)
+/* Whether its loss ends hot copies: not those that were made since its own has ended. */
+bool hcp_copy_is_needed(struct hcp_copy *copy)
 {
 	bool needed;
 
 	spin_lock(hcp_region_lock(copy->origin, copy->unit));
-	needed = copy->snap;
+	needed = copy->snap && hcp_snap_is_active(copy->snap);
 	spin_unlock(hcp_region_lock(copy->origin, copy->unit));
 	return needed;
 }
@@ -378,7 +379,7 @@ static void copy_read_done(struct hcp_copy *copy)
 		return;
 	}
 	/* First of all: nobody may believe in this copy. */
-	if (failed && copy_is_needed(copy))
+	if (failed && hcp_copy_is_needed(copy))
 		hcp_origin_fail(origin, HCP_STATE_FAILED,
 				"the origin's old data could not be read");
 

@@ -49,6 +49,7 @@ struct page *hcp_copy_page(struct hcp_copy *copy, unsigned int unit_offset,
 			   unsigned int *offset);
 void hcp_copy_put(struct hcp_copy *copy);
 void hcp_copy_lose(struct hcp_copy *copy);
+bool hcp_copy_is_needed(struct hcp_copy *copy);
 void hcp_copy_read_work(struct work_struct *work);
 unsigned int hcp_copy_wanted(const struct hcp_copy *copy, unsigned int from);
 bool hcp_copy_memory_is_short(void);

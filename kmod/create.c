@@ -17,7 +17,6 @@
 #include "drain.h"
 #include "event.h"
 #include "freeze.h"
-#include "hook.h"
 #include "io.h"
 #include "known_broken.h"
 #include "origin.h"

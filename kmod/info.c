@@ -2,7 +2,6 @@
 /* What is told of hot copies, their stores, and what has changed since; see info.h. */
 #include <linux/mm.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #include "changed.h"
 #include "disk.h"
@@ -193,35 +192,29 @@ static int check_changed(const struct changed_since *since, const char **reason)
 	return 0;
 }
 
-/* What was written since @snap was made and before @until (NULL: until now). */
+/*
+ * What was written since @snap was made and before @until (NULL: until now), into
+ * @extent, which has @arg->room.
+ */
 int hcp_info_changed(struct hcp_snap *snap, struct hcp_snap *until,
-		     struct hcp_ioc_changed *arg, const char **reason)
+		     struct hcp_ioc_changed *arg, struct hcp_ioc_extent *extent,
+		     const char **reason)
 {
 	struct changed_since since = {
 		.origin = snap->origin,
 		.from = snap->sequence,
 		.until = until ? until->sequence : U64_MAX,
 	};
-	struct hcp_ioc_extent *extent;
 	int err;
 
-	if (!arg->room || arg->room > HCP_MAX_EXTENTS)
-		return -EINVAL;
 	if (until && (until->origin != snap->origin || until->sequence <= snap->sequence)) {
 		*reason = "the second hot copy is not a newer one of the same device";
 		return -EINVAL;
 	}
 	arg->nr_sectors = snap->nr_sectors;
-	extent = kvmalloc_array(arg->room, sizeof(*extent), GFP_KERNEL);
-	if (!extent)
-		return -ENOMEM;
 	err = fill_changed(&since, snap->nr_sectors, extent, arg);
 	/* Looked at last: what was lost meanwhile counts, too. */
 	if (!err)
 		err = check_changed(&since, reason);
-	if (!err && copy_to_user(u64_to_user_ptr(arg->extents), extent,
-				 arg->nr * sizeof(*extent)))
-		err = -EFAULT;
-	kvfree(extent);
 	return err;
 }

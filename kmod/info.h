@@ -10,6 +10,7 @@ struct hcp_snap;
 void hcp_snap_info(struct hcp_snap *snap, struct hcp_ioc_info *info);
 int hcp_info_store(struct hcp_snap *snap, struct hcp_ioc_store *info);
 int hcp_info_changed(struct hcp_snap *snap, struct hcp_snap *until,
-		     struct hcp_ioc_changed *arg, const char **reason);
+		     struct hcp_ioc_changed *arg, struct hcp_ioc_extent *extent,
+		     const char **reason);
 
 #endif /* HCP_INFO_H */

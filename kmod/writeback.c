@@ -310,7 +310,9 @@ static void batch_settle(struct hcp_origin *origin, struct hcp_batch *batch)
 			copy_lose(origin, part->copy);
 		} else if (part_stored(origin, part->copy, part->offset, part->count,
 				       store)) {
-			hcp_origin_fail(origin, HCP_STATE_FAILED, "no memory for the map");
+			if (hcp_copy_is_needed(part->copy))
+				hcp_origin_fail(origin, HCP_STATE_FAILED,
+						"no memory for the map");
 			copy_lose(origin, part->copy);
 		}
 		store += part->count;

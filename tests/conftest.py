@@ -9,7 +9,7 @@ import pytest
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.kernels import KERNELS
 from tests.driver.bench.runs import Runs
-from tests.driver.bench.session import GuestTest
+from tests.driver.bench.session import GuestTest, one_of
 
 collect_ignore = ["driver/guest", "demo/guest_demo.py"]  # these run in guests
 
@@ -41,9 +41,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test with an argument `kernel` runs once for each."""
+    """A test with an argument `kernel` runs once for each, one with `any_kernel` on one of them."""
     if "kernel" in metafunc.fixturenames and "guest_test" not in metafunc.fixturenames:
         metafunc.parametrize("kernel", kernel_names(metafunc.config), scope="session")
+    if "any_kernel" in metafunc.fixturenames:
+        names = kernel_names(metafunc.config)
+        metafunc.parametrize("any_kernel", [one_of(names, metafunc.definition.name)], scope="session")
     if "sparse_kernel" in metafunc.fixturenames:
         able = [kernel.name for kernel in KERNELS if kernel.sparse]
         chosen = [name for name in kernel_names(metafunc.config) if name in able]

@@ -21,6 +21,11 @@ GRACE = 60.0  # seconds past a test's own limit after which the guest counts as 
 DEATHS = 4  # after so many the rest of a kernel's tests is not tried
 
 
+def one_of(kernels: Sequence[str], test: str) -> str:
+    """Always the same one for a test; the variants of a test are on all kernels in sum."""
+    return kernels[zlib.crc32(test.encode()) % len(kernels)]
+
+
 @dataclass(frozen=True)
 class GuestTest:
     """A test as the listing has it."""
@@ -32,8 +37,7 @@ class GuestTest:
     def kernels(self, chosen: Sequence[str]) -> list[str]:
         """Of these kernels, oldest first, those it is worth running on."""
         if "one_kernel" in self.marks:
-            # By the name alone: always the same one, and the variants of a test are on all kernels in sum.
-            return [chosen[zlib.crc32(self.name.encode()) % len(chosen)]]
+            return [one_of(chosen, self.name)]
         if "kernel_independent" in self.marks:
             return [name for name in chosen if name in (chosen[0], chosen[-1])]
         return list(chosen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,7 +109,8 @@ def scsi_load(*options: str) -> str:
 def scsi_unload() -> None:
     """The disk and its driver are gone: nobody holds on to them."""
     settle()
-    run("rmmod", "scsi_debug")
+    # udev may look at the disk once more.
+    assert eventually(lambda: subprocess.call(("rmmod", "scsi_debug")) == 0), "scsi_debug is in use"
     assert not SCSI_DEBUG.exists()
 
 

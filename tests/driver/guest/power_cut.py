@@ -7,8 +7,11 @@ import os
 import struct
 import sys
 from pathlib import Path
+from typing import Callable
 
 from tests.driver.guest.channel import mark
+from tests.driver.guest.direct import Direct
+from tests.driver.guest.disks import MIB
 from tests.driver.guest.records import SLOTS, number_of, numbers_in, record
 
 ORIGIN = Path("/run/origin")
@@ -18,6 +21,9 @@ RECORDS = ORIGIN / "records"
 LEDGER = ORIGIN / "ledger"
 SIZE = 8192
 SOON, LATER = 200, 900  # records
+LOAD = ORIGIN / "load"
+LOAD_SIZE = 160 * MIB
+KEPT, KEPT_SIZE = 40, 4 * MIB  # one is deleted for 4 MiB of the load
 
 
 def free() -> int:
@@ -61,9 +67,52 @@ def check() -> None:
     assert number_of(record(1, SIZE)) == 1
 
 
+def _kept(number: int) -> bytes:
+    return struct.pack("<Q", number) * (KEPT_SIZE // 8)
+
+
+def prepare_growth() -> None:
+    """Files that will be deleted, and one that will be overwritten."""
+    for number in range(KEPT):
+        (ORIGIN / f"kept-{number}").write_bytes(_kept(number))
+    LOAD.write_bytes(bytes(LOAD_SIZE))
+    print(free())
+
+
+def delete() -> None:
+    """Makes the store grow, and deletes files without waiting for that: their blocks are what it may grow into."""
+    number = 0
+    with Direct(str(LOAD), os.O_RDWR) as file:
+        for at in range(LOAD_SIZE // MIB):
+            file.write(at * MIB, bytes([at % 255 + 1]) * MIB)
+            if at % 4 == 3:
+                (ORIGIN / f"kept-{number}").unlink()
+                number += 1
+            if at == LOAD_SIZE // MIB // 2:
+                mark("deleting")  # and go on: nothing waits for the end
+
+
+def check_growth() -> None:
+    """A file that a crash brought back is as it was."""
+    left = 0
+    for number in range(KEPT):
+        path = ORIGIN / f"kept-{number}"
+        if path.exists():
+            left += 1
+            assert path.read_bytes() == _kept(number), number
+    assert left >= KEPT // 2, left
+    print(left)
+
+
+STEPS: dict[str, Callable[[], None]] = {
+    "prepare": prepare,
+    "write": write,
+    "check": check,
+    "prepare-growth": prepare_growth,
+    "delete": delete,
+    "check-growth": check_growth,
+    "free": lambda: print(free()),
+}
+
 if __name__ == "__main__":
-    step = sys.argv[1]
-    if step == "free":
-        print(free())
-    else:
-        {"prepare": prepare, "write": write, "check": check}[step]()
+    STEPS[sys.argv[1]]()

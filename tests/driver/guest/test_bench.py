@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.driver.guest.commands import eventually
+from tests.driver.guest.devices import scsi_unload
 from tests.driver.guest.kernel_log import bad_lines
 from tests.driver.guest.plugin import KernelLog
 
@@ -49,8 +49,7 @@ def test_modules_load() -> None:
     """Every module of the kernel's package is at hand."""
     for module in ("loop", "dm_flakey", "raid1", "scsi_debug", "btrfs", "vfat", "brd"):
         run("modprobe", module)
-    # Tests that need its disk choose its size; udev may be looking at this one still.
-    assert eventually(lambda: subprocess.call(("rmmod", "scsi_debug")) == 0)
+    scsi_unload()  # tests that need its disk choose its size
 
 
 @pytest.mark.kernel_log(allow="bench: BUG: a line made by hand")
