@@ -197,6 +197,11 @@ def _mounted(devices: Sequence[BlockDevice], table: Sequence[Mount], sysfs: Sysf
     return own + filesystems.read(namespaces.foreign_mounts({mount.dev for mount in table}), sysfs)
 
 
+def _upper_first(origins: Sequence[OriginPlan], sysfs: Sysfs) -> tuple[OriginPlan, ...]:
+    """Each before those it is built on: the driver holds their writes one after the other."""
+    return tuple(sorted(origins, key=lambda item: -len(cycles.indirect(item.device.dev, sysfs))))
+
+
 def plan(request: Request, devices: Sequence[BlockDevice], driver: Driver) -> Plan:
     """Decides all of it, or says what speaks against it. HcpError."""
     sysfs, table = Sysfs(), mounts.read()
@@ -208,7 +213,7 @@ def plan(request: Request, devices: Sequence[BlockDevice], driver: Driver) -> Pl
     found = [targets.of(device, around.filesystems, sysfs) for device in devices]
     freeze = filesystems.in_freeze_order([device.dev for device in devices], around.filesystems, sysfs)
     _refuse_crowd(request, named, freeze)
-    origins = tuple(_origin(request, target, named, around) for target in found)
+    origins = _upper_first([_origin(request, target, named, around) for target in found], sysfs)
     _refuse_cycles(origins, _stores(driver, around.hot_copies), sysfs)
     _refuse_occupied(request, devices, around)
     return Plan(request, origins, freeze)

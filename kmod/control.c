@@ -199,11 +199,13 @@ static long control_lock_and_do(unsigned int cmd, void *arg)
 		return -EINTR;
 	err = mutex_lock_killable(&hcp_control_lock);
 	if (!err) {
-		/* Creation may wait for the lock with filesystems frozen, writes held. */
-		noio = change ? 0 : memalloc_noio_save();
+		/*
+		 * Creation may wait for the lock with filesystems frozen, writes held; and
+		 * what memory is waited for may wait for a store to grow.
+		 */
+		noio = memalloc_noio_save();
 		err = control_locked(cmd, arg);
-		if (!change)
-			memalloc_noio_restore(noio);
+		memalloc_noio_restore(noio);
 		mutex_unlock(&hcp_control_lock);
 	}
 	if (change)

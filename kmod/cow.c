@@ -53,10 +53,13 @@ static void cow_enqueue(struct hcp_origin *origin, struct bio *bio)
 static bool cow_may_go(struct hcp_origin *origin, sector_t first, sector_t end,
 		       const struct hcp_origin *from)
 {
+	/* Whoever passes on what he has of its queue was waited for before that is held. */
+	if (origin == from)
+		return true;
 	/* Who sees it let go sees the new chain. */
 	if (smp_load_acquire(&origin->held))
 		return false;
-	if (origin == from || hcp_chain_is_idle(origin))
+	if (hcp_chain_is_idle(origin))
 		return true;
 	return (from || end - first <= HCP_INLINE_SECTORS) &&
 	       hcp_chain_may_pass(origin, first, end);
@@ -321,7 +324,8 @@ void hcp_cow_resume(struct hcp_origin *origin, struct bio_list *bios)
 	while ((bio = bio_list_pop(bios))) {
 		if (hcp_origin_clip(origin, hcp_bio_disk(bio), hcp_bio_disk_sector(bio),
 				    bio_sectors(bio), &first, &end) &&
-		    !hcp_chain_may_pass(origin, first, end))
+		    (smp_load_acquire(&origin->held) ||
+		     !hcp_chain_may_pass(origin, first, end)))
 			cow_enqueue(origin, bio);
 		else
 			hcp_hook_route(bio, origin);

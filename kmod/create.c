@@ -151,18 +151,25 @@ static void unprepare(struct creating *item)
 		hcp_origin_free(item->origin);
 }
 
-/* From here on nothing is written to raw devices, until let_go(). */
+/*
+ * From here on nothing is written to raw devices, until let_go().  One after the other:
+ * what an upper one has taken must still get through to a lower one.
+ */
 static int hold(struct creation *creation, const char **reason)
 {
 	unsigned long deadline = jiffies + HCP_DRAIN_LIMIT;
 	unsigned int i;
 	int err = 0;
 
-	for (i = 0; i < creation->nr; i++)
-		hcp_cow_hold(creation->item[i].origin);
+	if (!hcp_drain_may_begin(deadline)) {
+		*reason = "a process does not get on with writing (to any device); try again";
+		return -EAGAIN;
+	}
+	deadline = jiffies + HCP_DRAIN_LIMIT;
 	for (i = 0; i < creation->nr && !err; i++) {
 		struct creating *item = &creation->item[i];
 
+		hcp_cow_hold(item->origin);
 		err = hcp_drain(item->origin, deadline, &item->drained, reason);
 	}
 	return err;

@@ -4,6 +4,7 @@
 
 #include "disk.h"
 #include "io.h"
+#include "origin.h"
 #include "request.h"
 #include "snapshot.h"
 #include "unit.h"
@@ -115,11 +116,13 @@ bool hcp_disk_is_ours(const struct gendisk *disk)
 }
 
 /* Makes the disk of @snap, which nobody sees yet. */
-int hcp_disk_new(struct hcp_snap *snap, unsigned int logical_block_size)
+int hcp_disk_new(struct hcp_snap *snap)
 {
+	const struct hcp_origin *origin = snap->origin;
 	struct hcp_disk_limits limits = {
-		.logical_block_size = logical_block_size,
+		.logical_block_size = origin->block_size,
 		.physical_block_size = HCP_UNIT_SIZE,
+		.dma_alignment = origin->dma_alignment,
 	};
 	struct gendisk *disk = hcp_disk_alloc(&limits);
 
@@ -130,7 +133,8 @@ int hcp_disk_new(struct hcp_snap *snap, unsigned int logical_block_size)
 	disk->fops = &hcp_disk_ops;
 	disk->private_data = snap;
 	snprintf(disk->disk_name, sizeof(disk->disk_name), "hcp%u", snap->minor);
-	set_capacity(disk, snap->nr_sectors);
+	/* Less than a block at the end cannot be read, where the store has larger blocks. */
+	set_capacity(disk, round_down(snap->nr_sectors, origin->block_size >> SECTOR_SHIFT));
 	set_disk_ro(disk, snap->read_only);
 	snap->disk = disk;
 	return 0;

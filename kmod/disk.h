@@ -10,7 +10,7 @@ struct hcp_snap;
 
 int hcp_disk_init(void);
 void hcp_disk_exit(void);
-int hcp_disk_new(struct hcp_snap *snap, unsigned int logical_block_size);
+int hcp_disk_new(struct hcp_snap *snap);
 int hcp_disk_publish(struct hcp_snap *snap);
 int hcp_disk_close(struct hcp_snap *snap);
 void hcp_disk_end(struct hcp_snap *snap);

@@ -14,6 +14,7 @@
 #include "hook.h"
 #include "io.h"
 #include "origin.h"
+#include "submitters.h"
 
 static long stat_writes(hcp_part_t *part)
 {
@@ -80,6 +81,15 @@ static bool drain_queue(struct gendisk *disk, unsigned long deadline)
 }
 
 /*
+ * Whether everybody gets on who submits anything to any device: otherwise there is no
+ * need to hold writes only to find out.
+ */
+bool hcp_drain_may_begin(unsigned long deadline)
+{
+	return hcp_hook_wait(until(deadline)) && hcp_submitters_wait(deadline);
+}
+
+/*
  * Waits until @deadline (jiffies) for the writes to a held origin.  @complete: all were
  * seen; otherwise nobody can tell for this kind of disk, but what is done in
  * ->submit_bio() is done.  -EAGAIN.
@@ -89,7 +99,8 @@ int hcp_drain(struct hcp_origin *origin, unsigned long deadline, bool *complete,
 {
 	struct gendisk *disk = origin->disk;
 
-	if (!hcp_hook_wait(until(deadline)) || !drain_queue(disk, deadline)) {
+	if (!hcp_hook_wait(until(deadline)) || !hcp_submitters_wait(deadline) ||
+	    !drain_queue(disk, deadline)) {
 		*reason = "the device did not end its writes in time; try again when it is less busy";
 		return -EAGAIN;
 	}

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Events; see event.h. */
 #include <linux/kobject.h>
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -33,40 +32,62 @@ static const char *state_name(enum hcp_state state)
 	return state == HCP_STATE_OVERFLOW ? "overflow" : "failed";
 }
 
-/* Tells udev that a hot copy has ended; hcp_control_lock is held. */
-static void announce(struct hcp_snap *snap)
-{
-	char *env[] = { NULL, NULL, NULL };
-	char reason[HCP_REASON_LEN];
+/* A hot copy that has ended. */
+struct obituary {
+	struct device *device;
 	enum hcp_state state;
+	char reason[HCP_REASON_LEN];
+};
 
-	spin_lock(&snap->origin->chain_lock);
-	state = snap->state;
-	strscpy(reason, snap->failure, sizeof(reason));
-	spin_unlock(&snap->origin->chain_lock);
-	env[0] = kasprintf(GFP_KERNEL, "HCP_STATE=%s", state_name(state));
-	env[1] = kasprintf(GFP_KERNEL, "HCP_REASON=%s", reason);
+/* One that udev was not told of yet, if any; the device is referred to. */
+static bool next_obituary(struct obituary *it)
+{
+	struct hcp_snap *snap;
+	bool found = false;
+
+	mutex_lock(&hcp_control_lock);
+	list_for_each_entry(snap, &hcp_snaps, node) {
+		if (hcp_snap_is_active(snap) || snap->announced || !snap->disk_added)
+			continue;
+		snap->announced = true;
+		it->device = get_device(disk_to_dev(snap->disk));
+		spin_lock(&snap->origin->chain_lock);
+		it->state = snap->state;
+		strscpy(it->reason, snap->failure, sizeof(it->reason));
+		spin_unlock(&snap->origin->chain_lock);
+		found = true;
+		break;
+	}
+	mutex_unlock(&hcp_control_lock);
+	return found;
+}
+
+/*
+ * Without hcp_control_lock: whoever else sends an event may hold us up until a filesystem
+ * is thawed, which creation does with that lock.
+ */
+static void announce(const struct obituary *it)
+{
+	char *env[] = {
+		kasprintf(GFP_KERNEL, "HCP_STATE=%s", state_name(it->state)),
+		kasprintf(GFP_KERNEL, "HCP_REASON=%s", it->reason),
+		NULL
+	};
+
 	if (env[0] && env[1])
-		kobject_uevent_env(&disk_to_dev(snap->disk)->kobj, KOBJ_CHANGE, env);
+		kobject_uevent_env(&it->device->kobj, KOBJ_CHANGE, env);
 	kfree(env[0]);
 	kfree(env[1]);
 }
 
 static void ended_work(struct work_struct *work)
 {
-	unsigned int noio = memalloc_noio_save();
-	struct hcp_snap *snap;
+	struct obituary it;
 
-	/* Creation may wait for the lock with filesystems frozen, writes held. */
-	mutex_lock(&hcp_control_lock);
-	list_for_each_entry(snap, &hcp_snaps, node) {
-		if (hcp_snap_is_active(snap) || snap->announced || !snap->disk_added)
-			continue;
-		snap->announced = true;
-		announce(snap);
+	while (next_obituary(&it)) {
+		announce(&it);
+		put_device(it.device);
 	}
-	mutex_unlock(&hcp_control_lock);
-	memalloc_noio_restore(noio);
 }
 
 static DECLARE_WORK(ended, ended_work);

@@ -25,14 +25,14 @@ static int thaw_sb(struct super_block *sb)
 }
 
 /*
- * When somebody else thawed it meanwhile, the kernel takes a thaw of the device for one
- * that was never done, so that it would count as frozen for ever.
+ * When somebody else thawed it meanwhile, or had frozen it before us, the kernel takes a
+ * thaw of the device for one that was never done: it would count as frozen for ever.
  */
 static void thaw_failed(struct super_block *sb, int err)
 {
 	struct block_device *bdev = sb->s_bdev;
 
-	if (READ_ONCE(sb->s_writers.frozen) != SB_UNFROZEN) {
+	if (err != -EINVAL) {
 		pr_err("%s could not be thawed: error %d\n", sb->s_id, err);
 		return;
 	}
@@ -41,7 +41,8 @@ static void thaw_failed(struct super_block *sb, int err)
 		hcp_uncount_freeze(bdev);
 		mutex_unlock(&bdev->bd_fsfreeze_mutex);
 	}
-	pr_warn("%s was thawed by somebody else\n", sb->s_id);
+	if (READ_ONCE(sb->s_writers.frozen) == SB_UNFROZEN)
+		pr_warn("%s was thawed by somebody else\n", sb->s_id);
 }
 
 static bool is_listed(const struct hcp_freeze *freeze, const struct hcp_frozen *fs)
@@ -107,7 +108,8 @@ static int hold_frozen(struct hcp_frozen *fs, const char **reason)
 	fs->held = true;
 	if (sb->s_writers.frozen == SB_FREEZE_COMPLETE)
 		return 0;
-	*reason = "a filesystem was thawed by somebody else; try again";
+	*reason = fs->frozen_by_us ? "a filesystem was thawed by somebody else; try again" :
+		"something else keeps a filesystem from being frozen; try again when that has ended";
 	return -EAGAIN;
 }
 

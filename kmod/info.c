@@ -146,16 +146,24 @@ static u64 add_changed(const struct hcp_written *written, u64 unit, u64 nr_secto
 	}
 }
 
+/* So many regions are looked at in one call: whoever creates waits for the lock, too. */
+#define HCP_CHANGED_REGIONS	2048
+
 static int fill_changed(const struct changed_since *since, u64 nr_sectors,
 			struct hcp_ioc_extent *extent, struct hcp_ioc_changed *arg)
 {
 	u64 unit = hcp_unit_of(arg->next);
 	unsigned long index = hcp_region_index(unit);
 	struct hcp_written written;
+	unsigned int nr = 0;
 	u64 stop;
 
 	arg->nr = 0;
 	while (next_changed(since, &index)) {
+		if (nr++ == HCP_CHANGED_REGIONS) {
+			arg->next = hcp_unit_sector((u64)index << HCP_REGION_SHIFT);
+			return 0;
+		}
 		unit = max(unit, (u64)index << HCP_REGION_SHIFT);
 		union_changed(since, index, &written);
 		stop = add_changed(&written, unit, nr_sectors, extent, arg);

@@ -122,16 +122,21 @@ static int origin_add_segment(struct hcp_origin *origin, u64 user_segment, u64 *
 			      const char **reason)
 {
 	struct hcp_segment *segment;
-	unsigned int block_size;
+	unsigned int block_size, dma_alignment;
 	int err = 0;
 
 	segment = hcp_segment_open(user_segment, origin, reason);
 	if (IS_ERR(segment))
 		return PTR_ERR(segment);
 	block_size = bdev_logical_block_size(segment->bdev);
+	dma_alignment = queue_dma_alignment(bdev_get_queue(segment->bdev));
 	if (!origin->store->nr) {
 		origin->block_size = max(block_size, bdev_logical_block_size(origin->bdev));
-	} else if (block_size > origin->block_size) {
+		/* Masks of powers of two. */
+		origin->dma_alignment = dma_alignment |
+					queue_dma_alignment(bdev_get_queue(origin->bdev));
+	} else if (block_size > origin->block_size ||
+		   (dma_alignment | origin->dma_alignment) != origin->dma_alignment) {
 		*reason = "the blocks of the store's device are larger than those of the hot copies";
 		err = -EOPNOTSUPP;
 	}

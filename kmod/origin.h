@@ -38,6 +38,7 @@ struct hcp_origin {
 	sector_t nr_sectors;
 	struct hcp_store *store;
 	unsigned int block_size;	/* of its hot copies: origin and store can both do it */
+	unsigned int dma_alignment;	/* mask, so, too */
 	struct workqueue_struct *wq;	/* nothing on it waits for anything else on it */
 
 	struct list_head node;		/* of hcp_origins; hcp_control_lock */

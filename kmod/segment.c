@@ -266,10 +266,11 @@ static int claim_file(struct hcp_segment *segment, const char **reason)
 
 static void release_file(struct hcp_segment *segment)
 {
-	struct inode *inode = file_inode(segment->file);
+	struct inode *inode;
 
 	if (!segment->claimed)
 		return;
+	inode = file_inode(segment->file);
 	inode_lock(inode);
 	inode->i_flags &= ~S_SWAPFILE;
 	inode_unlock(inode);

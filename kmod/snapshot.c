@@ -54,7 +54,10 @@ static int snap_init_io(struct hcp_snap *snap)
 	snap->wq = alloc_workqueue("hcp%u", WQ_MEM_RECLAIM | WQ_UNBOUND, 0, snap->minor);
 	snap->recheck_wq = alloc_workqueue("hcp%u_recheck", WQ_MEM_RECLAIM | WQ_UNBOUND, 0,
 					   snap->minor);
-	return snap->merge_page && snap->wq && snap->recheck_wq ? 0 : -ENOMEM;
+	snap->written_wq = alloc_workqueue("hcp%u_written", WQ_MEM_RECLAIM | WQ_UNBOUND, 0,
+					   snap->minor);
+	return snap->merge_page && snap->wq && snap->recheck_wq && snap->written_wq ? 0 :
+										      -ENOMEM;
 }
 
 /*
@@ -92,7 +95,7 @@ struct hcp_snap *hcp_snap_new(struct hcp_origin *origin, const struct hcp_ioc_or
 	snap->minor = err;
 	err = snap_init_io(snap);
 	if (!err)
-		err = hcp_disk_new(snap, origin->block_size);
+		err = hcp_disk_new(snap);
 	if (!err)
 		return snap;
 fail:
@@ -147,11 +150,12 @@ void hcp_snap_free(struct hcp_snap *snap)
 	list_del(&snap->node);
 	hcp_disk_end(snap);
 	if (snap->wq) {
-		cancel_work_sync(&snap->written_work);
 		destroy_workqueue(snap->wq);
 	}
 	if (snap->recheck_wq)
 		destroy_workqueue(snap->recheck_wq);
+	if (snap->written_wq)
+		destroy_workqueue(snap->written_wq);
 	if (snap->merge_page)
 		__free_page(snap->merge_page);
 	mempool_exit(&snap->request_pool);

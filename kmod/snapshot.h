@@ -60,7 +60,8 @@ struct hcp_snap {
 	struct work_struct partial_work;
 	struct page *merge_page;	/* partial_work only */
 	struct llist_head written;	/* struct hcp_piece */
-	struct work_struct written_work;	/* on origin->wq: @wq waits for it */
+	struct work_struct written_work;	/* on @written_wq: it may wait for memory */
+	struct workqueue_struct *written_wq;
 	struct llist_head recheck;	/* struct hcp_piece: reads that a write overtook */
 	struct work_struct recheck_work;	/* on @recheck_wq: the others wait for it */
 	struct bio_set recheck_bios;	/* one at a time, recheck_work only */

@@ -158,13 +158,13 @@ bool hcp_store_is_full(struct hcp_store *store)
 	return READ_ONCE(store->full_since);
 }
 
-/* Whether there is room for what nobody may ever need. */
+/* Whether there is room for what nobody may ever need: it may never be more. */
 bool hcp_store_has_plenty(struct hcp_store *store)
 {
 	bool plenty;
 
 	spin_lock(&store->lock);
-	plenty = store->fixed ? store->nr_used < store->nr_units / 2 : !store->full_since;
+	plenty = store->nr_used < store->nr_units / 2;
 	spin_unlock(&store->lock);
 	return plenty;
 }

@@ -127,7 +127,7 @@ static void write_piece_end(struct bio *bio)
 	struct hcp_piece *piece = container_of(bio, struct hcp_piece, bio);
 	struct hcp_snap *snap = piece->request->snap;
 
-	hcp_io_done(&piece->done, &snap->written, snap->origin->wq, &snap->written_work);
+	hcp_io_done(&piece->done, &snap->written, snap->written_wq, &snap->written_work);
 }
 
 void hcp_write_done_work(struct work_struct *work)

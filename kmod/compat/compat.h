@@ -19,6 +19,10 @@
 #error "hcpdriver: kernels before 5.10 are not supported yet"
 #endif
 
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(5, 12, 0)
+#error "hcpdriver: kernel 5.11 is not supported; 5.10 and 5.12 are"
+#endif
+
 /* 3e08773c3841 ("block: switch polling to be bio based"), 5.16 */
 #ifdef HCP_HAVE_SUBMIT_COOKIE
 typedef blk_qc_t hcp_submit_t;

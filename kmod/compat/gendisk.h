@@ -8,6 +8,7 @@
 struct hcp_disk_limits {
 	unsigned int logical_block_size;
 	unsigned int physical_block_size;
+	unsigned int dma_alignment;	/* mask */
 };
 
 #ifndef HCP_HAVE_BLK_ALLOC_DISK_LIMITS
@@ -16,6 +17,7 @@ static inline void hcp_disk_set_limits(struct request_queue *queue,
 {
 	blk_queue_logical_block_size(queue, limits->logical_block_size);
 	blk_queue_physical_block_size(queue, limits->physical_block_size);
+	blk_queue_dma_alignment(queue, limits->dma_alignment);
 }
 #endif
 
@@ -49,6 +51,7 @@ static inline struct gendisk *hcp_disk_alloc(const struct hcp_disk_limits *limit
 	struct queue_limits lim = {
 		.logical_block_size = limits->logical_block_size,
 		.physical_block_size = limits->physical_block_size,
+		.dma_alignment = limits->dma_alignment,
 #ifdef BLK_FEAT_STABLE_WRITES
 		/* What is written goes on by reference, to a RAID 5 perhaps. */
 		.features = BLK_FEAT_STABLE_WRITES | BLK_FEAT_IO_STAT,

@@ -7,7 +7,7 @@ import contextlib
 import functools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Callable
 
 import pytest
@@ -16,6 +16,7 @@ from hotcopy.driver import Driver, Origin, Segment
 from hotcopy.fiemap import Extent
 from tests.driver.guest.background import Beat, background
 from tests.driver.guest.commands import run
+from tests.driver.guest.devices import queue_of
 from tests.driver.guest.direct import Direct, size_of
 from tests.driver.guest.disks import MIB, OTHER_DISK, SECTOR, UNIT, mapped, partitions
 from tests.driver.guest.hotcopies import info, remove_all
@@ -56,20 +57,24 @@ def read(node: str, *offsets: int) -> list[bytes]:
         return [device.read(offset, UNIT) for offset in offsets]
 
 
-def create(origin: str, store: str, is_first: bool) -> str:
-    """A hot copy of a raw device, as quickly as the driver makes one."""
-    fds = [os.open(origin, os.O_RDONLY)]
-    try:
-        segment = None
-        if is_first:
-            fds.append(os.open(store, os.O_RDWR | os.O_EXCL))
-            segment = Segment(fds[1], fds[1], [Extent(0, 0, size_of(store))])
-        with Driver() as driver:
-            made = driver.create([Origin(fds[0], origin, store, False, segment)], [])
-    finally:
-        for fd in fds:
-            os.close(fd)
-    return f"/dev/hcp{made.minors[0]}"
+def create(stores: Mapping[str, str], is_first: bool = True) -> list[str]:
+    """Hot copies of raw devices (origin: store) at one instant, as quickly as the driver makes them."""
+    with contextlib.ExitStack() as end:
+
+        def opened(node: str, flags: int) -> int:
+            fd = os.open(node, flags)
+            end.callback(os.close, fd)
+            return fd
+
+        origins = []
+        for origin, store in stores.items():
+            segment = None
+            if is_first:
+                fd = opened(store, os.O_RDWR | os.O_EXCL)
+                segment = Segment(fd, fd, [Extent(0, 0, size_of(store))])
+            origins.append(Origin(opened(origin, os.O_RDONLY), origin, store, False, segment))
+        made = end.enter_context(Driver()).create(origins, [])
+    return [f"/dev/hcp{minor}" for minor in made.minors]
 
 
 def keep_writing(node: str, offset: int, beat: Beat) -> None:
@@ -97,7 +102,7 @@ def test_writes_under_way(device: Callable[[str], contextlib.AbstractContextMana
                     writers.enter_context(background(functools.partial(keep_writing, origin, offset)))
                     time.sleep(DELAY / len(offsets))
                 started = time.monotonic()
-                node = create(origin, store, is_first)
+                (node,) = create({origin: store}, is_first)
                 took = time.monotonic() - started
                 assert not info(node).changed_lost
                 assert took > DELAY / 2, "the writes under way were not waited for"
@@ -105,3 +110,58 @@ def test_writes_under_way(device: Callable[[str], contextlib.AbstractContextMana
                 time.sleep(2 * DELAY)
                 assert read(node, *offsets) == shown
             assert read(node, *offsets) == shown != read(origin, *offsets)
+
+
+def test_a_write_that_is_submitted_in_pieces() -> None:
+    """Whoever waits for room in the queue with half of his write has passed the hook, but is in no queue."""
+    run("modprobe", "hcpdriver")
+    step = 64 * 1024
+    offsets = [number * step for number in range(16)]
+    with (
+        partitions(SIZE, SIZE, disk=OTHER_DISK) as (below, store),
+        requests(below) as origin,
+        contextlib.ExitStack() as end,
+    ):
+        end.callback(remove_all)
+        queue = queue_of(origin)
+        (queue / "nr_requests").write_text("4", encoding="ascii")
+        (queue / "max_sectors_kb").write_text(str(step // 1024), encoding="ascii")
+        before = read(origin, *offsets)
+
+        def overwrite(beat: Beat) -> None:
+            data = b"new " * (len(offsets) * step // 4)
+            while beat():
+                write(origin, 0, data)
+
+        with background(overwrite):
+            time.sleep(DELAY / 2)
+            (node,) = create({origin: store})
+            shown = read(node, *offsets)
+            time.sleep(4 * DELAY)
+            assert read(node, *offsets) == shown
+            assert not info(node).changed_lost
+        assert read(node, *offsets) == shown
+        assert read(origin, *offsets) != before
+
+
+def test_a_device_and_the_one_below() -> None:
+    """What the upper one has taken still gets through to the lower one, which is held after it."""
+    run("modprobe", "hcpdriver")
+    offsets = [number * UNIT for number in range(4)]
+    with (
+        partitions(SIZE, SIZE, SIZE, disk=OTHER_DISK) as (below, one, two),
+        requests(below) as lower,
+        mapped(f"0 {size_of(lower) // SECTOR} linear {lower} 0\n") as upper,
+        contextlib.ExitStack() as end,
+    ):
+        end.callback(remove_all)
+        with contextlib.ExitStack() as writers:
+            for offset in offsets:
+                writers.enter_context(background(functools.partial(keep_writing, upper, offset)))
+            time.sleep(DELAY / 2)
+            nodes = create({upper: one, lower: two})
+            shown = [read(node, *offsets) for node in nodes]
+            assert shown[0] == shown[1]
+            time.sleep(2 * DELAY)
+            assert [read(node, *offsets) for node in nodes] == shown
+        assert read(upper, *offsets) != shown[0]
