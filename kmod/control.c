@@ -234,7 +234,7 @@ static long control_changed(struct hcp_ioc_changed *arg)
 	unsigned int noio;
 	long err;
 
-	if (!arg->room || arg->room > HCP_MAX_EXTENTS)
+	if (arg->room > HCP_MAX_EXTENTS)
 		return -EINVAL;
 	extent = kvmalloc_array(arg->room, sizeof(*extent), GFP_KERNEL);
 	if (!extent)

@@ -215,6 +215,8 @@ int hcp_info_changed(struct hcp_snap *snap, struct hcp_snap *until,
 	};
 	int err;
 
+	if (!arg->room)
+		return -EINVAL;
 	if (until && (until->origin != snap->origin || until->sequence <= snap->sequence)) {
 		*reason = "the second hot copy is not a newer one of the same device";
 		return -EINVAL;

@@ -148,7 +148,10 @@ def test_not_root(words: list[str]) -> None:
     argv = [
         sys.executable,
         "-c",
-        f"import sys; sys.path.insert(0, {str(TOP)!r}); import gettext, locale, shutil, hotcopy.cli; {code}",
+        # All of it first: nobody may not read a clone in a directory of root's own.
+        f"import sys; sys.path.insert(0, {str(TOP)!r}); import gettext, locale, shutil, pkgutil, importlib, hotcopy;"
+        "[importlib.import_module(f'hotcopy.{each.name}') for each in pkgutil.iter_modules(hotcopy.__path__)"
+        f" if each.name != '__main__']; {code}",
     ]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -66,7 +66,8 @@ def is_consistent(copy: str, fs: Filesystem) -> bool:
 @pytest.mark.parametrize("kind", variants("ext4", "xfs", "xfs-rmapbt", "ext4-no-journal", "ext3", "vfat"))
 def test_the_store_grows(kind: str) -> None:
     # Zeros cannot be written as fast as an emulated guest's whole processor overwrites.
-    size, pause = (60 * MIB, 0.1) if kind in ("ext3", "vfat") else (240 * MIB, 0.0)
+    # And with other guests beside this one its keeper gets little of a processor, which no disk waits for here.
+    size, pause = (60 * MIB, 0.1) if kind in ("ext3", "vfat") else (240 * MIB, 0.02)
     with partitions(LARGE) as (node,), KINDS[kind].mounted(node) as fs:
         path = fs.path / "file"
         fill(path, 1, size)
