@@ -45,6 +45,11 @@ def indirect(dev: DevId, sysfs: Sysfs) -> frozenset[DevId]:
     return frozenset(reached)
 
 
+def depth(dev: DevId, sysfs: Sysfs) -> int:
+    """How many devices are below: more than below any of those."""
+    return len(indirect(dev, sysfs))
+
+
 def comes_back(origin: DevId, store: DevId, stores: Mapping[DevId, Collection[DevId]], sysfs: Sysfs) -> bool:
     """Whether what is written to ``store`` is seen at ``origin``, perhaps by way of other origins.
 

@@ -199,7 +199,7 @@ def _mounted(devices: Sequence[BlockDevice], table: Sequence[Mount], sysfs: Sysf
 
 def _upper_first(origins: Sequence[OriginPlan], sysfs: Sysfs) -> tuple[OriginPlan, ...]:
     """Each before those it is built on: the driver holds their writes one after the other."""
-    return tuple(sorted(origins, key=lambda item: -len(cycles.indirect(item.device.dev, sysfs))))
+    return tuple(sorted(origins, key=lambda item: -cycles.depth(item.device.dev, sysfs)))
 
 
 def plan(request: Request, devices: Sequence[BlockDevice], driver: Driver) -> Plan:

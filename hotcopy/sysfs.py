@@ -34,8 +34,10 @@ class Sysfs(NamedTuple):
             return []
 
     def _dev(self, directory: str) -> DevId | None:
-        major, _, minor = self._read(f"{directory}/dev").partition(":")
-        return DevId(int(major), int(minor)) if major.isdigit() and minor.isdigit() else None
+        try:
+            return DevId.parse(self._read(f"{directory}/dev"))
+        except ValueError:
+            return None  # not there, or not a block device
 
     def _devs(self, directories: Iterable[str]) -> tuple[DevId, ...]:
         return tuple(dev for dev in (self._dev(directory) for directory in directories) if dev is not None)

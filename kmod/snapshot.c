@@ -149,9 +149,8 @@ void hcp_snap_free(struct hcp_snap *snap)
 
 	list_del(&snap->node);
 	hcp_disk_end(snap);
-	if (snap->wq) {
+	if (snap->wq)
 		destroy_workqueue(snap->wq);
-	}
 	if (snap->recheck_wq)
 		destroy_workqueue(snap->recheck_wq);
 	if (snap->written_wq)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from installer.matrix.dpkg_order import dpkg_compare
 from tests.driver.bench.bootfiles import load_order, unpacked
 from tests.driver.bench.cache import GRACE, Cache, digest
 from tests.driver.bench.debian import NoPackageError, Package, newest, parse_packages
@@ -20,7 +21,6 @@ from tests.driver.bench.kernels import KERNELS, KernelPackage, by_name
 from tests.driver.bench.machine import Disk
 from tests.driver.bench.module import complaints, source_key
 from tests.driver.bench.session import GuestTest, list_tests
-from tests.driver.bench.versions import compare
 from tests.driver.guest.kernel_log import bad_lines, unexpected_taint
 
 VERSIONS = (
@@ -32,7 +32,7 @@ VERSIONS = (
 def test_versions_order_as_dpkg_orders_them() -> None:
     """Every pair, against dpkg itself."""
     for left, right in itertools.combinations_with_replacement(VERSIONS, 2):
-        for word, holds in (("lt", compare(left, right) < 0), ("eq", compare(left, right) == 0)):
+        for word, holds in (("lt", dpkg_compare(left, right) < 0), ("eq", dpkg_compare(left, right) == 0)):
             dpkg = subprocess.run(["dpkg", "--compare-versions", left, word, right], check=False)
             assert (dpkg.returncode == 0) == holds, (left, word, right)
 

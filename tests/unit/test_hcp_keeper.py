@@ -108,18 +108,23 @@ def test_who_grows(monkeypatch: pytest.MonkeyPatch, copies: list[HotCopy], grows
         kept.close()
 
 
-def test_a_worker_that_died(monkeypatch: pytest.MonkeyPatch) -> None:
+def outcome_of(at_work: worker.Worker) -> Outcome:
+    """What becomes of its job."""
+    deadline = time.monotonic() + 10
+    while (outcome := at_work.outcome()) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return outcome
+
+
+def test_a_worker_that_died() -> None:
     def job(_need: grow.Need) -> Outcome:
         os._exit(3)
 
     victim = worker.Worker(job)
     assert victim.outcome() is None
     victim.give(NEED)
-    deadline = time.monotonic() + 10
-    while (outcome := victim.outcome()) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    assert outcome is Outcome.FAILED
+    assert outcome_of(victim) is Outcome.FAILED
     assert not victim.is_alive
     with pytest.raises(OSError):
         victim.give(NEED)
@@ -129,11 +134,7 @@ def test_workers_end_with_the_keeper() -> None:
     one = worker.Worker(lambda _need: Outcome.GROWN)
     for _ in range(3):
         one.give(NEED)
-        deadline = time.monotonic() + 10
-        while (outcome := one.outcome()) is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        assert outcome is Outcome.GROWN
+        assert outcome_of(one) is Outcome.GROWN
     one._close_pipes()
     assert os.waitpid(one.process, 0) == (one.process, 0)
 
@@ -142,11 +143,7 @@ def test_a_job_may_be_for_any_place() -> None:
     strange = NEED._replace(mount_point="/a b\n\udcff" + "x" * 4000)
     one = worker.Worker(lambda need: Outcome.GROWN if need == strange else Outcome.FAILED)
     one.give(strange)
-    deadline = time.monotonic() + 10
-    while (outcome := one.outcome()) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    assert outcome is Outcome.GROWN
+    assert outcome_of(one) is Outcome.GROWN
     one.close()
 
 

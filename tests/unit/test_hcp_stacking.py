@@ -108,6 +108,17 @@ def test_one_filesystem_on_two_devices_is_frozen_once(tree: Tree) -> None:
     assert filesystems.on([both], SDA) is None
 
 
+def test_what_is_built_on_another_is_deeper(tree: Tree, tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    image.touch()
+    below = DevId.of(os.stat(image).st_dev)
+    loop = tree.loop("loop0", 7, 0, image)
+    tree.disk("under", below.major, below.minor)
+    for upper, lower in ((loop, below), (DM0, SDA2), (DM0, SDA), (DM1, SDB)):
+        assert cycles.depth(upper, tree.sysfs) > cycles.depth(lower, tree.sysfs)
+    assert cycles.depth(SDA, tree.sysfs) == 0
+
+
 def test_a_store_on_a_volume_of_the_same_disk_comes_back(tree: Tree) -> None:
     assert cycles.indirect(DM0, tree.sysfs) == {SDA2, SDA}
     assert cycles.comes_back(SDA, DM0, {}, tree.sysfs)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache as remember
 from pathlib import Path
 
+from installer.matrix.dpkg_order import dpkg_compare
 from tests.driver.bench.cache import Cache
 from tests.driver.bench.progress import step
 from tests.driver.bench.run import run
-from tests.driver.bench.versions import sort_key
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 FRESH = 12 * 3600  # seconds for which an index is used without asking the mirror again
@@ -31,7 +31,7 @@ class NoPackageError(LookupError):
     """No package in the index fits."""
 
 
-@remember
+@functools.cache
 def mirror(label: str) -> str:
     """The URI this host's apt uses for the archive of this label; no host name is built in."""
     override = os.environ.get("HOTCOPY_" + label.upper().replace("-", "_") + "_MIRROR")
@@ -67,7 +67,7 @@ def newest(packages: Iterable[Package], pattern: str) -> Package:
     fitting = [package for package in packages if re.fullmatch(pattern, package.name)]
     if not fitting:
         raise NoPackageError(f"no package named {pattern}")
-    return max(fitting, key=lambda package: sort_key(package.version))
+    return max(fitting, key=lambda package: functools.cmp_to_key(dpkg_compare)(package.version))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import contextlib
 import functools
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Callable
 
 import pytest
@@ -85,6 +85,16 @@ def keep_writing(node: str, offset: int, beat: Beat) -> None:
         number += 1
 
 
+@contextlib.contextmanager
+def kept_writing(node: str, offsets: Sequence[int]) -> Iterator[None]:
+    """A writer for each offset, their writes spread over the time that one takes."""
+    with contextlib.ExitStack() as writers:
+        for offset in offsets:
+            writers.enter_context(background(functools.partial(keep_writing, node, offset)))
+            time.sleep(DELAY / len(offsets))
+        yield
+
+
 @pytest.mark.parametrize("device", [requests, counted])
 def test_writes_under_way(device: Callable[[str], contextlib.AbstractContextManager[str]]) -> None:
     """There are always some; what the hot copy shows must not change when they end, and each is there or not."""
@@ -97,10 +107,7 @@ def test_writes_under_way(device: Callable[[str], contextlib.AbstractContextMana
     ):
         end.callback(remove_all)
         for is_first in (True, False):
-            with contextlib.ExitStack() as writers:
-                for offset in offsets:
-                    writers.enter_context(background(functools.partial(keep_writing, origin, offset)))
-                    time.sleep(DELAY / len(offsets))
+            with kept_writing(origin, offsets):
                 started = time.monotonic()
                 (node,) = create({origin: store}, is_first)
                 took = time.monotonic() - started
@@ -155,10 +162,7 @@ def test_a_device_and_the_one_below() -> None:
         contextlib.ExitStack() as end,
     ):
         end.callback(remove_all)
-        with contextlib.ExitStack() as writers:
-            for offset in offsets:
-                writers.enter_context(background(functools.partial(keep_writing, upper, offset)))
-            time.sleep(DELAY / 2)
+        with kept_writing(upper, offsets):
             nodes = create({upper: one, lower: two})
             shown = [read(node, *offsets) for node in nodes]
             assert shown[0] == shown[1]

@@ -179,7 +179,7 @@ def test_all_or_nothing(disk: tuple[str, ...]) -> None:
 
 @pytest.mark.kernel_independent
 def test_a_loop_device_and_the_disk_below_it(disk: tuple[str, ...]) -> None:
-    """Named in the wrong order: the filesystem in the file is frozen before the one that the file is in."""
+    """Named in the wrong order: the upper one is frozen, held and numbered before the one that its file is in."""
     with (
         filesystem("ext4", disk[0], path="/run/one") as outer,
         loop(outer.path / "image", 24 * MIB) as node,
@@ -188,7 +188,7 @@ def test_a_loop_device_and_the_disk_below_it(disk: tuple[str, ...]) -> None:
         with background(Sequenced(inner.path / "records", outer.path / "records")) as (worker,):
             worker.wait_rounds(SLOTS + 4)
             hcp(disk[0], node)
-            pairs.check([mount_point(node, 2) / "records", mount_point(disk[0], 1) / "records"])
+            pairs.check([mount_point(node, 1) / "records", mount_point(disk[0], 2) / "records"])
             remove_all()
         status, text = attempt("-c", "/run/inner", disk[0])
         assert status == 1 and "in the end" in text, text
