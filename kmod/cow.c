@@ -31,11 +31,11 @@
 #define HCP_SHORT_RETRY		(HZ / 50 ?: 1)
 
 /*
- * So many written units of a region make it dense: a twelfth to a quarter.  Not the same
+ * So many written units of a region make it dense: a fourteenth to a fifth.  Not the same
  * for all, or those of a file that is written at random would be read all at once.
  */
-#define HCP_DENSE_LEAST		(HCP_REGION_UNITS / 12)
-#define HCP_DENSE_SPREAD	(HCP_REGION_UNITS / 6)
+#define HCP_DENSE_LEAST		(HCP_REGION_UNITS / 14)
+#define HCP_DENSE_SPREAD	(HCP_REGION_UNITS / 7)
 
 /* A range as long as this is looked at by the worker, not by who submits. */
 #define HCP_INLINE_SECTORS	(4 * HCP_REGION_UNITS * HCP_UNIT_SECTORS)
@@ -75,10 +75,11 @@ bool hcp_cow_steal(struct hcp_origin *origin, struct bio *bio, sector_t first,
 {
 	if (cow_may_go(origin, first, end, from))
 		return false;
-	if (bio->bi_opf & REQ_NOWAIT) {
-		bio_wouldblock_error(bio);
-		return true;
-	}
+	/*
+	 * Whoever submits does not wait here.  One that got EAGAIN would come again, and
+	 * again, from io_uring without an end: nothing was copied meanwhile.
+	 */
+	bio->bi_opf &= ~REQ_NOWAIT;
 	cow_enqueue(origin, bio);
 	return true;
 }
@@ -238,8 +239,11 @@ static bool cow_may_wait(struct hcp_origin *origin)
 	return may;
 }
 
-/* The next write to look at; NULL: none, or they are held. */
-static struct bio *cow_next(struct hcp_origin *origin)
+/*
+ * The next write to look at, those that wait for memory (@starved) after all others;
+ * NULL: none, or they are held.
+ */
+static struct bio *cow_next(struct hcp_origin *origin, bool *starved)
 {
 	struct bio *bio;
 
@@ -247,6 +251,9 @@ static struct bio *cow_next(struct hcp_origin *origin)
 		return NULL;
 	spin_lock(&origin->pending_lock);
 	bio = bio_list_pop(&origin->pending);
+	*starved = !bio;
+	if (!bio)
+		bio = bio_list_pop(&origin->starved);
 	spin_unlock(&origin->pending_lock);
 	if (!bio)
 		origin->short_seen = 0;
@@ -258,14 +265,14 @@ void hcp_cow_work(struct work_struct *work)
 	struct hcp_origin *origin = container_of(to_delayed_work(work),
 						 struct hcp_origin, cow_work);
 	struct blk_plug plug;
+	bool served, starved;
 	struct bio *bio;
-	bool served;
 	int idx;
 
 	blk_start_plug(&plug);
 	for (;;) {
 		idx = hcp_hook_enter();
-		bio = cow_next(origin);
+		bio = cow_next(origin, &starved);
 		served = !bio || cow_serve(origin, bio);
 		hcp_hook_leave(idx);
 		if (!bio)
@@ -273,11 +280,14 @@ void hcp_cow_work(struct work_struct *work)
 		if (served)
 			continue;
 
-		/* To the end: one that needs much does not hold up all others. */
+		/* What needs no memory is not held up; who came first gets some first. */
 		spin_lock(&origin->pending_lock);
-		bio_list_add(&origin->pending, bio);
+		if (starved)
+			bio_list_add_head(&origin->starved, bio);
+		else
+			bio_list_add(&origin->starved, bio);
 		spin_unlock(&origin->pending_lock);
-		if (!cow_may_wait(origin))
+		if (!starved || !cow_may_wait(origin))
 			continue;
 		hcp_writeback_hurry(origin);
 		queue_delayed_work(origin->wq, &origin->cow_work, HCP_SHORT_RETRY);
@@ -293,7 +303,7 @@ void hcp_cow_kick(struct hcp_origin *origin)
 	bool waiting;
 
 	spin_lock(&origin->pending_lock);
-	waiting = !bio_list_empty(&origin->pending);
+	waiting = !bio_list_empty(&origin->pending) || !bio_list_empty(&origin->starved);
 	spin_unlock(&origin->pending_lock);
 	if (waiting)
 		mod_delayed_work(origin->wq, &origin->cow_work, 0);

@@ -32,6 +32,9 @@ struct hcp_slot {
 static struct hcp_slot hcp_slots[HCP_MAX_SNAPSHOTS];
 static unsigned int hcp_slots_end;	/* one behind the last in use */
 
+/* A bio that was submitted only to see that it comes by; NULL: it has. */
+static const struct bio *hook_test_bio;
+
 /* Who judges writes and lets them go, asleep below hcp_hook_route() perhaps. */
 static struct srcu_struct text_srcu;
 
@@ -161,6 +164,8 @@ static void notrace hcp_hook_callback(unsigned long ip, unsigned long parent_ip,
 	const struct bio *bio = (struct bio *)hcp_ftrace_argument(fregs);
 	unsigned int i;
 
+	if (unlikely(bio == READ_ONCE(hook_test_bio)))
+		WRITE_ONCE(hook_test_bio, NULL);
 	if (!bio_changes_data(bio))
 		return;
 	for (i = 0; i < READ_ONCE(hcp_slots_end); i++)
@@ -192,6 +197,38 @@ static int hook_register(const char **reason)
 	return err;
 }
 
+static void hook_unregister(void)
+{
+	/* After a bug in ftrace the call stays patched: so must we, for ever. */
+	if (WARN_ON(unregister_ftrace_function(&hcp_hook_ops)))
+		__module_get(THIS_MODULE);
+	ftrace_set_filter(&hcp_hook_ops, NULL, 0, 1);
+}
+
+/*
+ * Whether what is submitted comes by.  A compiler that merges the function into its
+ * caller, submit_bio(), would have us miss writes, without a word.
+ */
+static bool hook_works(struct hcp_origin *origin)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+	struct bio_vec vec;
+	struct bio bio;
+	bool works;
+
+	if (!page)
+		return false;
+	hcp_bio_init(&bio, origin->bdev, &vec, 1, REQ_OP_READ);
+	__bio_add_page(&bio, page, origin->block_size, 0);
+	WRITE_ONCE(hook_test_bio, &bio);
+	submit_bio_wait(&bio);	/* whether it can be read is of no interest */
+	works = !READ_ONCE(hook_test_bio);
+	WRITE_ONCE(hook_test_bio, NULL);
+	bio_uninit(&bio);
+	__free_page(page);
+	return works;
+}
+
 /* From here on the writes to @origin are looked at.  hcp_control_lock is held. */
 int hcp_hook_track(struct hcp_origin *origin, const char **reason)
 {
@@ -208,6 +245,11 @@ int hcp_hook_track(struct hcp_origin *origin, const char **reason)
 		err = hook_register(reason);
 		if (err)
 			return err;
+		if (!hook_works(origin)) {
+			hook_unregister();
+			*reason = "what is written does not come by " HCP_HOOKED " in this kernel (or there is no memory)";
+			return -EOPNOTSUPP;
+		}
 	}
 	origin->slot = slot;
 	rcu_assign_pointer(hcp_slots[slot].origin, origin);
@@ -230,12 +272,8 @@ void hcp_hook_untrack(struct hcp_origin *origin)
 		end--;
 	WRITE_ONCE(hcp_slots_end, end);
 	synchronize_rcu();
-	if (!end) {
-		/* After a bug in ftrace the call stays patched: so must we, for ever. */
-		if (WARN_ON(unregister_ftrace_function(&hcp_hook_ops)))
-			__module_get(THIS_MODULE);
-		ftrace_set_filter(&hcp_hook_ops, NULL, 0, 1);
-	}
+	if (!end)
+		hook_unregister();
 }
 
 /* Before the text goes away: nobody is in it, asleep or on the way in or out. */
