@@ -13,6 +13,7 @@ ENGINES = {
     "ring": "ioengine=io_uring\ndirect=1\niodepth=16",
     "cached": "ioengine=io_uring\ndirect=0\niodepth=16\nfsync=32",
     "polled": "ioengine=pvsync2\ndirect=1\nhipri=1",
+    "polled ring": "ioengine=io_uring\ndirect=1\nhipri=1\niodepth=4",
     "mapped": "ioengine=mmap",
 }
 JOBS = """[global]
