@@ -242,6 +242,20 @@ esac""",
     assert "mirror cannot be reached" in capfd.readouterr().err
 
 
+def test_doctor_finds_what_is_amiss(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
+    def refused() -> set[str]:
+        found = answer(machine, capfd, "doctor")["findings"]
+        return {row["id"] for row in found if row["severity"] == "refuse"}
+
+    assert machine.install("--yes") == ExitCode.DONE
+    capfd.readouterr()
+    assert refused() == set()
+    (machine.root / "dev/hcp").unlink()
+    (machine.root / "usr/sbin/hcp").unlink()
+    next(machine.root.glob("lib/modules/*/updates/dkms/hcpdriver.ko")).unlink()
+    assert refused() == {"HC-HCP", "HC-DRIVER-FILE", "HC-DRIVER-LOADED"}
+
+
 def test_unconfirmed(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
     before = machine.listing()
     assert machine.install() == ExitCode.UNCONFIRMED

@@ -99,10 +99,13 @@ def test_what_the_module_lacks_is_no_signature(machine: MadeUp, capfd: pytest.Ca
     assert imports(machine) == []
 
 
-def test_nothing_is_staged_where_no_signature_is_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_staged_where_no_signature_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     machine = made_up.make(tmp_path / "root", tmp_path / "programs")
     monkeypatch.setenv("PATH", f"{machine.programs}:/usr/bin:/bin")
     machine.program("modprobe", MODPROBE + made_up.PROGRAMS["modprobe"])
     machine.program("mokutil", MOKUTIL)
     assert machine.install("--yes") == ExitCode.NOT_LOADED
     assert imports(machine) == []
+    capfd.readouterr()
