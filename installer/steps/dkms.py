@@ -6,9 +6,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic, sleep
 
 from installer import stopping
 from installer.errors import InstallError
@@ -35,7 +35,7 @@ def _at_work(root: Path) -> Iterator[str]:
 
 def settle(session: Session) -> None:
     """Returns when nobody builds our driver any more. InstallError when somebody does not come to an end."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = monotonic() + _PATIENCE
     said = False
     while found := sorted(_at_work(session.root)):
         if not said:
@@ -43,14 +43,14 @@ def settle(session: Session) -> None:
                 f"    A build that was stopped has not ended yet (process {', '.join(found)}); waiting."
             )
             said = True
-        if time.monotonic() > deadline:
+        if monotonic() > deadline:
             raise InstallError(
                 f"the driver is being built by somebody else (process {', '.join(found)})",
                 "wait for it, then run this again",
                 ExitCode.LOCKED,
             )
         stopping.check()
-        time.sleep(_PAUSE)
+        sleep(_PAUSE)
 
 
 def forget(session: Session, version: str) -> None:

@@ -62,9 +62,8 @@ class BuildDriver(Step):
         if host.is_loaded and session.context.system.installed.loaded_version != __version__:
             self._unload(session)
         if self.rebuild:
-            dkms.forget(
-                session, __version__
-            )  # it would install again what it built from an older source of this version
+            # It would install again what it built from an older source of this version.
+            dkms.forget(session, __version__)
             self._announce(session, host)
         before = _stamp(host.installed())
         try:

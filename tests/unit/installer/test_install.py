@@ -141,7 +141,7 @@ def test_a_build_that_was_killed_is_waited_for(
     process = machine.root / "proc/4711"
     process.mkdir()
     (process / "cwd").symlink_to(build)
-    monkeypatch.setattr(dkms.time, "sleep", lambda _: (process / "cwd").unlink())  # it ends meanwhile
+    monkeypatch.setattr(dkms, "sleep", lambda _: (process / "cwd").unlink())  # it ends meanwhile
     assert machine.install("--yes") == ExitCode.DONE
     assert "has not ended yet (process 4711); waiting" in capfd.readouterr().out
     assert machine.install("uninstall", "--yes") == ExitCode.DONE
