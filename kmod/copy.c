@@ -58,7 +58,7 @@ static unsigned int copy_clip_to_memory(struct hcp_origin *origin, unsigned int 
 		return count;
 	if (used + copy_cost(1) > allowed)
 		return 0;
-	return min_t(unsigned long, count, allowed - used);
+	return min_t(unsigned long, count, round_down(allowed - used, copy_cost(1)));
 }
 
 static void copy_free_pages(struct hcp_copy *copy, unsigned int from)

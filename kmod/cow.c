@@ -155,6 +155,7 @@ enum cow_verdict {
 	COW_PASS,	/* nothing more is needed */
 	COW_WAITS,	/* it waits for a copy */
 	COW_AGAIN,	/* there is no memory for the copies it needs */
+	COW_LATER,	/* the map of its region cannot grow: others may be luckier */
 };
 
 /* cow_lock is held: it keeps the hot copies. */
@@ -162,6 +163,7 @@ static enum cow_verdict cow_bio(struct hcp_origin *origin, struct bio *bio)
 {
 	sector_t first, end;
 	u64 unit, last;
+	int err;
 
 	if (!hcp_origin_clip(origin, hcp_bio_disk(bio), hcp_bio_disk_sector(bio),
 			     bio_sectors(bio), &first, &end))
@@ -171,8 +173,9 @@ static enum cow_verdict cow_bio(struct hcp_origin *origin, struct bio *bio)
 	last = hcp_unit_behind(end);
 	do {
 		hcp_chain_reserve_marks(origin, first, end);
-		if (cow_start_copies(origin, unit, last))
-			return COW_AGAIN;
+		err = cow_start_copies(origin, unit, last);
+		if (err)
+			return err == -EAGAIN ? COW_AGAIN : COW_LATER;
 		if (cow_park(origin, bio, unit, last))
 			return COW_WAITS;
 	} while (!hcp_chain_may_pass(origin, first, end));
@@ -189,15 +192,15 @@ void hcp_cow_note(struct hcp_origin *origin, sector_t first, sector_t end)
 	mutex_unlock(&origin->cow_lock);
 }
 
-/* False: no memory now, come again. */
-static bool cow_serve(struct hcp_origin *origin, struct bio *bio)
+/* COW_AGAIN, COW_LATER: no memory now, come again. */
+static enum cow_verdict cow_serve(struct hcp_origin *origin, struct bio *bio)
 {
 	enum cow_verdict verdict;
 
 	/* Advice: what would need a copy is left out, see discard.c. */
 	if (bio_op(bio) == REQ_OP_DISCARD) {
 		hcp_discard(origin, bio);
-		return true;
+		return COW_PASS;
 	}
 	mutex_lock(&origin->cow_lock);
 	verdict = cow_bio(origin, bio);
@@ -205,7 +208,7 @@ static bool cow_serve(struct hcp_origin *origin, struct bio *bio)
 	/* Whoever throttles this write must not stop the removal of a hot copy. */
 	if (verdict == COW_PASS)
 		hcp_hook_route(bio, origin);
-	return verdict != COW_AGAIN;
+	return verdict;
 }
 
 /*
@@ -265,24 +268,25 @@ void hcp_cow_work(struct work_struct *work)
 	struct hcp_origin *origin = container_of(to_delayed_work(work),
 						 struct hcp_origin, cow_work);
 	struct blk_plug plug;
-	bool served, starved;
+	enum cow_verdict verdict;
 	struct bio *bio;
+	bool starved;
 	int idx;
 
 	blk_start_plug(&plug);
 	for (;;) {
 		idx = hcp_hook_enter();
 		bio = cow_next(origin, &starved);
-		served = !bio || cow_serve(origin, bio);
+		verdict = bio ? cow_serve(origin, bio) : COW_PASS;
 		hcp_hook_leave(idx);
 		if (!bio)
 			break;
-		if (served)
+		if (verdict == COW_PASS || verdict == COW_WAITS)
 			continue;
 
 		/* What needs no memory is not held up; who came first gets some first. */
 		spin_lock(&origin->pending_lock);
-		if (starved)
+		if (starved && verdict == COW_AGAIN)
 			bio_list_add_head(&origin->starved, bio);
 		else
 			bio_list_add(&origin->starved, bio);

@@ -32,8 +32,12 @@ struct hcp_slot {
 static struct hcp_slot hcp_slots[HCP_MAX_SNAPSHOTS];
 static unsigned int hcp_slots_end;	/* one behind the last in use */
 
-/* A bio that was submitted only to see that it comes by; NULL: it has. */
-static const struct bio *hook_test_bio;
+/* A bio that was submitted only to see that it comes by; hcp_control_lock. */
+static struct {
+	const struct bio *bio;		/* NULL: it has, or there is none; set last */
+	const struct gendisk *disk;	/* a driver that passes it on does not count */
+	const struct task_struct *task;	/* nor does a worker */
+} hook_test;
 
 /* Who judges writes and lets them go, asleep below hcp_hook_route() perhaps. */
 static struct srcu_struct text_srcu;
@@ -164,8 +168,9 @@ static void notrace hcp_hook_callback(unsigned long ip, unsigned long parent_ip,
 	const struct bio *bio = (struct bio *)hcp_ftrace_argument(fregs);
 	unsigned int i;
 
-	if (unlikely(bio == READ_ONCE(hook_test_bio)))
-		WRITE_ONCE(hook_test_bio, NULL);
+	if (unlikely(bio == READ_ONCE(hook_test.bio)) && hook_test.task == current &&
+	    hook_test.disk == hcp_bio_disk(bio))
+		WRITE_ONCE(hook_test.bio, NULL);
 	if (!bio_changes_data(bio))
 		return;
 	for (i = 0; i < READ_ONCE(hcp_slots_end); i++)
@@ -206,10 +211,10 @@ static void hook_unregister(void)
 }
 
 /*
- * Whether what is submitted comes by.  A compiler that merges the function into its
+ * Sees that what is submitted comes by.  A compiler that merges the function into its
  * caller, submit_bio(), would have us miss writes, without a word.
  */
-static bool hook_works(struct hcp_origin *origin)
+static int hook_try(struct hcp_origin *origin, const char **reason)
 {
 	struct page *page = alloc_page(GFP_KERNEL);
 	struct bio_vec vec;
@@ -217,16 +222,22 @@ static bool hook_works(struct hcp_origin *origin)
 	bool works;
 
 	if (!page)
-		return false;
-	hcp_bio_init(&bio, origin->bdev, &vec, 1, REQ_OP_READ);
+		return -ENOMEM;
+	/* NOWAIT: a device that is suspended refuses it, which is of no interest. */
+	hcp_bio_init(&bio, origin->bdev, &vec, 1, REQ_OP_READ | REQ_NOWAIT);
 	__bio_add_page(&bio, page, origin->block_size, 0);
-	WRITE_ONCE(hook_test_bio, &bio);
-	submit_bio_wait(&bio);	/* whether it can be read is of no interest */
-	works = !READ_ONCE(hook_test_bio);
-	WRITE_ONCE(hook_test_bio, NULL);
+	hook_test.disk = origin->disk;
+	hook_test.task = current;
+	smp_store_release(&hook_test.bio, &bio);
+	submit_bio_wait(&bio);
+	works = !READ_ONCE(hook_test.bio);
+	WRITE_ONCE(hook_test.bio, NULL);
 	bio_uninit(&bio);
 	__free_page(page);
-	return works;
+	if (works)
+		return 0;
+	*reason = "what is written does not come by " HCP_HOOKED " in this kernel";
+	return -EOPNOTSUPP;
 }
 
 /* From here on the writes to @origin are looked at.  hcp_control_lock is held. */
@@ -245,10 +256,10 @@ int hcp_hook_track(struct hcp_origin *origin, const char **reason)
 		err = hook_register(reason);
 		if (err)
 			return err;
-		if (!hook_works(origin)) {
+		err = hook_try(origin, reason);
+		if (err) {
 			hook_unregister();
-			*reason = "what is written does not come by " HCP_HOOKED " in this kernel (or there is no memory)";
-			return -EOPNOTSUPP;
+			return err;
 		}
 	}
 	origin->slot = slot;
