@@ -139,6 +139,10 @@ def test_what_no_kernel_changes_runs_on_the_oldest_and_the_newest() -> None:
     assert everywhere.kernels(names) == names
     assert anywhere.kernels(names) == ["5.10", "7.x"]
     assert anywhere.kernels(["6.12"]) == ["6.12"]
+    old, new = GuestTest("a[1]", ("two_kernels",), 1).kernels(names)
+    assert old in names[:2] and new in names[2:]
+    assert GuestTest("a[1]", ("two_kernels",), 1).kernels(["6.12"]) == ["6.12"]
+    assert GuestTest("a[1]", ("two_kernels", "one_kernel"), 1).kernels(names) in ([name] for name in names)
 
 
 def test_what_any_kernel_tells_runs_on_one_and_all_have_some() -> None:
@@ -157,7 +161,18 @@ def test_every_kernel_has_the_core() -> None:
     """The word one_kernel must not take the tests of what kernels differ in from any of them."""
     names = ["5.10", "6.1", "6.12", "7.x"]
     everywhere = {test.name for test in list_tests() if test.kernels(names) == names}
-    for core in ("driver_exact", "driver_hook", "driver_ioctl", "driver_private", "driver_records", "driver_fsck"):
+    for core in (
+        "driver_exact",
+        "driver_hook",
+        "driver_ioctl",
+        "driver_private",
+        "driver_records",
+        "driver_fsck",
+        "driver_drain",
+        "driver_faults",
+        "driver_chain",
+        "driver_fio",
+    ):
         assert any(name.startswith(f"test_{core}.py::") for name in everywhere), core
     for test in (
         "grow.py::test_the_store_grows",

@@ -40,6 +40,9 @@ class GuestTest:
             return [one_of(chosen, self.name)]
         if "kernel_independent" in self.marks:
             return [name for name in chosen if name in (chosen[0], chosen[-1])]
+        if "two_kernels" in self.marks and len(chosen) > 1:
+            half = len(chosen) // 2
+            return [one_of(part, self.name) for part in (chosen[:half], chosen[half:])]
         return list(chosen)
 
 

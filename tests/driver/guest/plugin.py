@@ -1,6 +1,6 @@
 """pytest in the guest: every result is sent as it is known, the kernel is checked after every test.
 
-Markers: kernel_log(allow=REGEX) for lines a test provokes, timeout(SECONDS), quick, kernel_independent, one_kernel.
+Markers: kernel_log(allow=REGEX) for lines a test provokes, timeout(SECONDS), quick, kernel_independent, two_kernels, one_kernel.
 """
 
 from __future__ import annotations
@@ -93,6 +93,9 @@ def pytest_configure(config: Any) -> None:
     config.addinivalue_line("markers", "timeout(seconds): longer than the default for one test")
     config.addinivalue_line("markers", "quick: part of make test-quick")
     config.addinivalue_line("markers", "kernel_independent: the oldest and the newest kernel say enough")
+    config.addinivalue_line(
+        "markers", "two_kernels: one of the older and one of the newer say enough, by the test's name"
+    )
     config.addinivalue_line("markers", "one_kernel: any kernel says enough; which one follows from the test's name")
     if config.getoption("--bench-list") is None and os.path.exists(PORT):
         config.pluginmanager.register(Reporter(), "bench-reporter")

@@ -30,6 +30,8 @@ from tests.driver.guest.records import Writer
 from tests.driver.guest.truth import Truth
 from tests.driver.guest.workload import Changes, trim
 
+pytestmark = pytest.mark.two_kernels
+
 SMALL = 60 * MIB
 HEADER = 16 * MIB  # of LUKS
 

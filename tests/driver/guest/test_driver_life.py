@@ -18,6 +18,8 @@ from tests.driver.guest.direct import Direct
 from tests.driver.guest.disks import FIFREEZE, FITHAW, MIB, Filesystem, filesystem, partitions
 from tests.driver.guest.hotcopies import attempt, remove, remove_all, take_bare
 
+pytestmark = pytest.mark.two_kernels
+
 ROUNDS = 8
 
 

@@ -18,6 +18,8 @@ from tests.driver.guest.hcp import hcp
 from tests.driver.guest.hotcopies import hot_copy, info, is_stored, remove, take_bare
 from tests.driver.guest.truth import Truth
 
+pytestmark = pytest.mark.two_kernels
+
 
 def overwrite(path: Path, value: int, size: int) -> None:
     """All of a file, in place."""

@@ -15,6 +15,8 @@ from tests.driver.guest.hotcopies import hot_copy, info, remove, take_bare
 from tests.driver.guest.truth import Truth
 from tests.driver.guest.workload import BLKDISCARD, BLKZEROOUT, Changes, range_ioctl
 
+pytestmark = pytest.mark.two_kernels
+
 SMALL = 80 * MIB
 STORE = ("--store-size", "32M")
 

@@ -16,6 +16,8 @@ from tests.driver.guest.scene import known
 from tests.driver.guest.truth import Truth
 from tests.driver.guest.workload import Changes
 
+pytestmark = pytest.mark.two_kernels
+
 SMALL = 80 * MIB
 
 

@@ -22,6 +22,8 @@ from tests.driver.guest.disks import MIB, filesystem, is_block, make_filesystem,
 from tests.driver.guest.hcp import hcp
 from tests.driver.guest.hotcopies import copies, hot_copy, info, take, take_bare
 
+pytestmark = pytest.mark.two_kernels
+
 STORE = ("--store-size", "16M")
 ORIGIN = Path("/run/origin")
 SHOWN = Path("/run/copy")

@@ -21,6 +21,8 @@ from tests.driver.guest.hotcopies import attempt, copies, remove, remove_all
 from tests.driver.guest.truth import Truth
 from tests.driver.guest.workload import BLKZEROOUT, Changes, range_ioctl
 
+pytestmark = pytest.mark.two_kernels
+
 SIZE = 80 * MIB + 512  # the last unit is not whole
 
 Pairs = list[tuple[int, int]]

@@ -15,6 +15,8 @@ from tests.driver.guest.hcp import Running, hcp, refused, said
 from tests.driver.guest.hotcopies import copies, info
 from tests.driver.guest.origins import Origin, hot_copies, leaves_nothing, mounts
 
+pytestmark = pytest.mark.two_kernels
+
 
 @pytest.mark.quick
 def test_creation_output(origin: Origin) -> None:

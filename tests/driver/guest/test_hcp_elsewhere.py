@@ -33,6 +33,8 @@ from tests.driver.guest.hotcopies import attempt, copies, info, remove, remove_a
 from tests.driver.guest.truth import Truth
 from tests.driver.guest.workload import Changes, noise
 
+pytestmark = pytest.mark.two_kernels
+
 SMALL = 64 * MIB
 
 

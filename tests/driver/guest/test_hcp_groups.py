@@ -31,6 +31,8 @@ from tests.driver.guest.pairs import Sequenced
 from tests.driver.guest.records import SLOTS
 from tests.driver.guest.truth import Truth
 
+pytestmark = pytest.mark.two_kernels
+
 SMALL = 80 * MIB
 
 

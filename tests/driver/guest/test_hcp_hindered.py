@@ -13,6 +13,8 @@ from tests.driver.guest.disks import MIB, filesystem, loop, partitions
 from tests.driver.guest.hcp import hcp, refused
 from tests.driver.guest.hotcopies import copies
 
+pytestmark = pytest.mark.two_kernels
+
 SMALL = 80 * MIB
 
 

@@ -15,6 +15,8 @@ from tests.driver.guest.commands import run
 from tests.driver.guest.hcp import hcp, refused
 from tests.driver.guest.origins import OTHER_LINK, Origin, hot_copies
 
+pytestmark = pytest.mark.two_kernels
+
 LABELS = ("Real Device", "Virtual Device", "Changed Blocks Stored", "Mounted", "Time Created", "Changed Blocks")
 
 
