@@ -31,11 +31,11 @@
 #define HCP_SHORT_RETRY		(HZ / 50 ?: 1)
 
 /*
- * So many written units of a region make it dense: a fourteenth to a fifth.  Not the same
+ * So many written units of a region make it dense: a sixteenth to a seventh.  Not the same
  * for all, or those of a file that is written at random would be read all at once.
  */
-#define HCP_DENSE_LEAST		(HCP_REGION_UNITS / 14)
-#define HCP_DENSE_SPREAD	(HCP_REGION_UNITS / 7)
+#define HCP_DENSE_LEAST		(HCP_REGION_UNITS / 16)
+#define HCP_DENSE_SPREAD	(HCP_REGION_UNITS / 12)
 
 /* A range as long as this is looked at by the worker, not by who submits. */
 #define HCP_INLINE_SECTORS	(4 * HCP_REGION_UNITS * HCP_UNIT_SECTORS)

@@ -17,6 +17,9 @@ collect_ignore = ["driver/guest", "demo/guest_demo.py"]  # these run in guests
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Which kernels to boot."""
     names = ",".join(kernel.name for kernel in KERNELS)
+    parser.addoption(
+        "--installs", action="store_true", help="hotcopy-install on fresh machines, too: half an hour each"
+    )
     parser.addoption("--kernels", default=names, help=f"of {names}, those to test on")
 
 
@@ -35,8 +38,12 @@ def guest_parameters(item: pytest.Item) -> tuple[str, GuestTest] | None:
     return kernel, test
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What only waits for the guests comes last: the rest runs beside them."""
+    if not config.getoption("--installs"):
+        left_out = [item for item in items if item.get_closest_marker("installs")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: guest_parameters(item) is not None)
 
 

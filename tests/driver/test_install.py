@@ -18,7 +18,7 @@ from tests.driver.bench.guest import Completed, Guest
 from tests.driver.bench.machine import Disk, Machine
 from tests.driver.bench.run import run
 
-pytestmark = pytest.mark.guest
+pytestmark = [pytest.mark.guest, pytest.mark.installs]
 
 PROGRAM = "/run/hotcopy-install.pyz"
 UNPACKED = "/run/unpacked"  # the same, with what Python has compiled kept: emulated, starting is a third as long

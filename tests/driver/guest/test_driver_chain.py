@@ -47,7 +47,7 @@ def check_all(taken: dict[str, Truth], store: list[Range]) -> None:
         truth.check(node, store)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_three_hot_copies_removed_in_every_order() -> None:
     with partitions(SMALL) as (node,), filesystem("ext4", node) as fs:
         change = Changes(fs.path / "a", 1)
