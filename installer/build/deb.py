@@ -20,7 +20,12 @@ _TOOLS = {
     "dh_dkms": "dh-dkms",
     "dh_python3": "dh-python",
 }
-_LIBRARIES = {"distro": "python3-distro", "jinja2": "python3-jinja2", "packaging": "python3-packaging", "pyyaml": "python3-yaml"}
+_LIBRARIES = {
+    "distro": "python3-distro",
+    "jinja2": "python3-jinja2",
+    "packaging": "python3-packaging",
+    "pyyaml": "python3-yaml",
+}
 _ESSENTIAL = ("util-linux",)  # on every Debian: a dependency without a version is an error there
 # By the names that debhelper wants.
 _UNITS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime
 import email.utils
+import importlib
 import os
 import re
 import sys
@@ -75,15 +76,16 @@ class Facts:
 
 
 def _project() -> dict[str, Any]:
-    if sys.version_info < (3, 11):
+    try:
+        toml = importlib.import_module("tomllib")
+    except ModuleNotFoundError as error:
+        version = ".".join(map(str, sys.version_info[:2]))
         raise InstallError(
-            f"building packages takes Python 3.11, this is {sys.version_info[0]}.{sys.version_info[1]}",
+            f"building packages takes Python 3.11, this is {version}",
             "build on Debian 12 or later, or name a newer Python",
-        )
-    import tomllib
-
+        ) from error
     text = payload.bundle().joinpath("pyproject.toml").read_text(encoding="utf-8")
-    found: dict[str, Any] = tomllib.loads(text)["project"]
+    found: dict[str, Any] = toml.loads(text)["project"]
     return found
 
 
@@ -98,7 +100,9 @@ def read() -> Facts:
     releases = _releases()
     for name, version in (("pyproject.toml", project["version"]), ("releases.yaml", releases[0].version)):
         if version != __version__:
-            raise InstallError(f"{name} says version {version}, hotcopy/__init__.py {__version__}", "make them the same")
+            raise InstallError(
+                f"{name} says version {version}, hotcopy/__init__.py {__version__}", "make them the same"
+            )
     matrix = load()
     person = project["maintainers"][0]
     return Facts(

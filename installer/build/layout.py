@@ -85,9 +85,7 @@ def dkms_conf(places: Places) -> bytes:
 
 def _dkms(places: Places) -> Iterator[PayloadFile]:
     for file in payload.driver():
-        if not file.path.endswith("/dkms.conf"):
-            yield file
-        elif not places.hooks:  # else dh_dkms puts it there
+        if not (places.hooks and file.path.endswith("/dkms.conf")):  # which dh_dkms puts there
             yield file
     yield PayloadFile(HELPER, _text("dkms", "kernels").replace("@VERSION@", __version__).encode(), 0o755)
     if places.hooks:

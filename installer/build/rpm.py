@@ -48,6 +48,11 @@ def macros(target: RpmTarget) -> str:
     return template.file("rpm/macros.j2", {"target": target})
 
 
+def licence() -> PayloadFile:
+    """The licence's text, for %license."""
+    return PayloadFile("LICENSE", payload.bundle().joinpath("LICENSE").read_bytes())
+
+
 def archive(name: str, files: Iterable[PayloadFile], epoch: int) -> bytes:
     """A tar.gz of the files below ``name/``, the same each time."""
     packed = io.BytesIO()
@@ -75,7 +80,14 @@ def build_from(
         workshop.run(
             [
                 *("rpmbuild", "-bb", "--quiet", f"--load={top / 'macros'}"),
-                *("--define", f"_topdir {top}", "--define", f"_tmppath {top / 'tmp'}", "--define", f"_dbpath {top / 'db'}"),
+                *(
+                    "--define",
+                    f"_topdir {top}",
+                    "--define",
+                    f"_tmppath {top / 'tmp'}",
+                    "--define",
+                    f"_dbpath {top / 'db'}",
+                ),
                 str(top / f"SPECS/{name}.spec"),
             ],
             env={"SOURCE_DATE_EPOCH": str(epoch)},
@@ -85,7 +97,7 @@ def build_from(
 
 def build(facts: Facts, target: RpmTarget, place: Path, out: Output) -> tuple[Path, ...]:
     """hotcopy, hotcopy-dkms and hotcopy-installer for one target."""
-    files = [PayloadFile("LICENSE", payload.bundle().joinpath("LICENSE").read_bytes())]
+    files = [licence()]
     for name, tree in layout.trees(target.places).items():
         files += [PayloadFile(f"trees/{name}/{file.path}", file.data, file.mode) for file in tree]
     name = f"hotcopy-{facts.version}"

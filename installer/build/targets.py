@@ -6,11 +6,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from installer.build.layout import Places
+from installer.families import packager
 from installer.matrix.model import Distro, Family, PackageFormat, Tier
 
 _UNITS = "usr/lib/systemd/system"
 _RULES = "usr/lib/udev/rules.d"
-_LIBRARIES = {"distro": "python3-distro", "jinja2": "python3-jinja2", "packaging": "python3-packaging", "pyyaml": "python3-pyyaml"}
+_LIBRARIES = {
+    "distro": "python3-distro",
+    "jinja2": "python3-jinja2",
+    "packaging": "python3-packaging",
+    "pyyaml": "python3-pyyaml",
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,21 @@ class RpmTarget:
         return self.family is Family.SUSE
 
     @property
+    def repositories(self) -> str:
+        """Where definitions of repositories are."""
+        return "/etc/zypp/repos.d" if self.suse else "/etc/yum.repos.d"
+
+    @property
+    def key_path(self) -> str:
+        """Where the key of our repository is."""
+        return packager(self.family).key_path()
+
+    @property
+    def kernel_provides(self) -> str:
+        """By what a kernel's package names the release (uname -r) that it has; "" where nothing does."""
+        return "kernel-uname-r" if self.family in (Family.REDHAT, Family.AMAZON) else ""
+
+    @property
     def definitions(self) -> tuple[tuple[str, str], ...]:
         """The macros that name the distribution."""
         return (("dist", self.dist), *self.macros) if self.dist else self.macros
@@ -54,8 +75,13 @@ def _el(number: int) -> RpmTarget:
 
 
 _PYTHON39 = tuple((name, package.replace("python3-", "python39-")) for name, package in _LIBRARIES.items())
-_PYTHON311 = tuple((name, package.replace("python3-", "python311-").replace("pyyaml", "PyYAML").replace("jinja2", "Jinja2")) for name, package in _LIBRARIES.items())
-_SUSE = tuple((name, package.replace("pyyaml", "PyYAML").replace("jinja2", "Jinja2")) for name, package in _LIBRARIES.items())
+_PYTHON311 = tuple(
+    (name, package.replace("python3-", "python311-").replace("pyyaml", "PyYAML").replace("jinja2", "Jinja2"))
+    for name, package in _LIBRARIES.items()
+)
+_SUSE = tuple(
+    (name, package.replace("pyyaml", "PyYAML").replace("jinja2", "Jinja2")) for name, package in _LIBRARIES.items()
+)
 
 TARGETS = (
     RpmTarget(
@@ -133,7 +159,10 @@ TARGETS = (
         "openmandriva",
         (("omvver", "2500"),),
         python_package="python",
-        libraries=tuple((name, package.replace("python3-pyyaml", "python-yaml").replace("python3-", "python-")) for name, package in _LIBRARIES.items()),
+        libraries=tuple(
+            (name, package.replace("python3-pyyaml", "python-yaml").replace("python3-", "python-"))
+            for name, package in _LIBRARIES.items()
+        ),
         has_dkms=True,
         headers="kernel-desktop-devel",
         group="System/Base",

@@ -19,7 +19,9 @@ _SUFFIX = ".j2"
 
 def fill(text: str, values: Mapping[str, object]) -> str:
     """The template with its values; jinja2.UndefinedError for one that is not given."""
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
+    )
     return environment.from_string(text).render(values)
 
 

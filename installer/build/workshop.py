@@ -48,8 +48,7 @@ def run(
             env={**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC", **(env or {})},
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             timeout=_PATIENCE,
             check=False,
         )
