@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import lzma
+import shutil
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -43,10 +44,15 @@ def _release(place: Path, key: SigningKey, valid_days: int) -> None:
         "Description": "Packages of Hot Copy",
         "Acquire-By-Hash": "yes",
         "ValidTime": str(valid_days * _DAY),
-        "Patterns::": "Packages*",
+        "MD5": "false",
+        "SHA1": "false",
+        "SHA512": "false",  # by-hash has one kind only
     }
     options = [word for name, value in fields.items() for word in ("-o", f"APT::FTPArchive::Release::{name}={value}")]
-    text = workshop.run(["apt-ftparchive", *options, "release", "."], cwd=place)
+    with workshop.scratch("apt") as scratch:  # where an older Release is not listed in the new one
+        for path in place.glob("Packages*"):
+            shutil.copy(path, scratch)
+        text = workshop.run(["apt-ftparchive", *options, "release", "."], cwd=scratch)
     new = {name: place / f".{name}.new" for name in ("Release", "Release.gpg", "InRelease")}
     new["Release"].write_text(text, encoding="utf-8")
     key.detach_sign(new["Release"], new["Release.gpg"])
