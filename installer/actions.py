@@ -6,13 +6,15 @@ from __future__ import annotations
 import errno
 import json
 
-from hotcopy.output import Output
+from hotcopy import output
+from hotcopy.errors import HcpError
+from hotcopy.output import Output, Silent
 from installer import confirm, context, execute, findings, hotcopies, stopping
 from installer import doctor as doctor_module
 from installer import plan as plans
 from installer import report as reports
 from installer import uninstall as removal
-from installer.checks.finding import Finding
+from installer.checks.finding import exit_code
 from installer.context import Context
 from installer.detect.system import Source, detect
 from installer.errors import InstallError
@@ -41,14 +43,22 @@ def _session(looked: Context, journal: Journal, *, silent: bool = False) -> Sess
     return Session(looked, journal, Runner(log), Progress(Output(), log, silent=silent))
 
 
-def _print_json(value: object) -> None:
-    Output().line(json.dumps(value, indent=2, ensure_ascii=False))
+def _print_json(value: dict[str, object], code: int) -> None:
+    Output().line(json.dumps({**value, "exit_status": int(code)}, indent=2, ensure_ascii=False))
 
 
 def _print(lines: list[str]) -> None:
     out = Output()
     for line in lines:
         out.line(line)
+
+
+def fail(error: HcpError, code: int, *, as_json: bool) -> int:
+    """Says what went wrong: a line on standard error, and JSON as well where that was asked for."""
+    output.complain(f"hotcopy-install: error: {error}")
+    if as_json:
+        _print_json({"error": {"cause": error.cause, "remedy": error.remedy}}, code)
+    return code
 
 
 def explain(error: OSError) -> InstallError:
@@ -69,10 +79,6 @@ def _verdict_json(verdict: Verdict) -> dict[str, object]:
     return {"verdict": verdict.severity.value, "findings": findings.as_json(verdict.findings)}
 
 
-def _worst(found: tuple[Finding, ...]) -> ExitCode:
-    return ExitCode.REFUSED if any(item.severity is Severity.REFUSE for item in found) else ExitCode.DONE
-
-
 def _verdict_line(looked: Context, verdict: Verdict) -> str:
     title = f"{looked.system.distro.title}, kernel {looked.system.kernel.release}"
     if verdict.refusals:
@@ -84,14 +90,13 @@ def check(source: Source, options: Options, *, as_json: bool) -> ExitCode:
     """--check."""
     looked = _look(source)
     verdict = judge(looked, options.force)
+    if not verdict.refusals:
+        plans.build(looked, Journal(source.root), options)  # what cannot be planned cannot be installed
     if as_json:
-        _print_json(_verdict_json(verdict))
+        _print_json(_verdict_json(verdict), verdict.code)
     else:
         _print([*findings.lines(verdict.findings, forced=verdict.forced), "", _verdict_line(looked, verdict)])
-    if verdict.refusals:
-        return ExitCode.REFUSED
-    plans.build(looked, Journal(source.root), options)  # what cannot be planned cannot be installed
-    return ExitCode.DONE
+    return verdict.code
 
 
 def _show_plan(planned: Plan, most: int | None = None) -> list[str]:
@@ -113,18 +118,16 @@ def plan(source: Source, options: Options, *, as_json: bool) -> ExitCode:
     planned = None if verdict.refusals else plans.build(looked, Journal(source.root), options)
     if as_json:
         shown = planned.as_json() if planned else {"source": None, "steps": []}
-        _print_json({**_verdict_json(verdict), **shown})
+        _print_json({**_verdict_json(verdict), **shown}, verdict.code)
     else:
         lines = list(findings.lines(verdict.findings, forced=verdict.forced, everything=False))
         _print([*lines, "", _verdict_line(looked, verdict), *(_show_plan(planned) if planned else ())])
-    return ExitCode.REFUSED if verdict.refusals else ExitCode.DONE
+    return verdict.code
 
 
 def _done(as_json: bool, verdict: Verdict, planned: Plan, remark: str) -> ExitCode:
     if as_json:
-        _print_json(
-            {**_verdict_json(verdict), **planned.as_json(), "exit_status": int(ExitCode.DONE), "remark": remark}
-        )
+        _print_json({**_verdict_json(verdict), **planned.as_json(), "remark": remark}, ExitCode.DONE)
     else:
         _print([remark])
     return ExitCode.DONE
@@ -139,8 +142,8 @@ def install(source: Source, options: Options, *, yes: bool, as_json: bool) -> Ex
         _print([*shown, "", _verdict_line(looked, verdict)])
     if verdict.refusals:
         if as_json:
-            _print_json({**_verdict_json(verdict), "exit_status": int(ExitCode.REFUSED)})
-        return ExitCode.REFUSED
+            _print_json(_verdict_json(verdict), verdict.code)
+        return verdict.code
     journal = Journal(source.root)
     planned = plans.build(looked, journal, options)
     if not planned.steps:
@@ -148,7 +151,7 @@ def install(source: Source, options: Options, *, yes: bool, as_json: bool) -> Ex
     confirm.need_root()
     if not as_json:
         _print(_show_plan(planned, _BRIEF))
-    confirm.ask("Go on?", yes=yes)
+    confirm.ask("Go on?", yes=yes, silent=as_json)
     with stopping.stoppable(), execute.alone(journal.directory):
         session = _session(looked, journal, silent=as_json)
         for finding in verdict.findings:
@@ -160,52 +163,66 @@ def install(source: Source, options: Options, *, yes: bool, as_json: bool) -> Ex
     )
 
 
-def uninstall(source: Source, *, dry_run: bool, yes: bool, remove_hot_copies: bool) -> ExitCode:
+def _removed(as_json: bool, planned: Plan, remark: str) -> ExitCode:
+    if as_json:
+        _print_json({**planned.as_json(), "remark": remark}, ExitCode.DONE)
+    else:
+        _print([remark])
+    return ExitCode.DONE
+
+
+def uninstall(source: Source, *, dry_run: bool, yes: bool, remove_hot_copies: bool, as_json: bool) -> ExitCode:
     """The action uninstall."""
     looked = _look(source)
     journal = Journal(source.root)
-    session = _session(looked, journal)
-    steps = removal.steps(session)
-    if not steps:
-        _print(["hotcopy-install has installed nothing here; there is nothing to take away."])
-        return ExitCode.DONE
-    planned = Plan("what was installed", steps)
+    session = _session(looked, journal, silent=as_json)
+    planned = Plan("what was installed", removal.steps(session))
+    if not planned.steps:
+        return _removed(as_json, planned, "hotcopy-install has installed nothing here; there is nothing to take away.")
     if dry_run:
-        _print(_show_plan(planned))
-        return ExitCode.DONE
+        return _removed(as_json, planned, "\n".join(() if as_json else _show_plan(planned)))
     confirm.need_root()
-    active = tuple(copy for copy in hotcopies.active())
+    active = hotcopies.active()
     if active and not remove_hot_copies:
         raise InstallError(
             f"hot copies are active: {', '.join(active)}",
             "hcp --remove --all first, or uninstall --remove-hot-copies",
             ExitCode.IN_USE,
         )
-    _print([*_show_plan(planned, _BRIEF), *(f"     and end the hot copy {copy}" for copy in active)])
-    confirm.ask("Go on?", yes=yes)
+    if not as_json:
+        _print([*_show_plan(planned, _BRIEF), *(f"     and end the hot copy {copy}" for copy in active)])
+    confirm.ask("Go on?", yes=yes, silent=as_json)
+    enrolled = journal.texts("enrolment", "certificate")
     with stopping.stoppable(), execute.alone(journal.directory):
         if active:
-            hotcopies.end_all(Output())
-        execute.run_steps(steps, session)
+            hotcopies.end_all(Silent() if as_json else Output())
+        execute.run_steps(planned.steps, session)
         removal.forget(session)
-    _print(["Hot Copy is gone, and all that was installed for it."])
-    return ExitCode.DONE
+    remark = "Hot Copy is gone, and all that was installed for it."
+    if enrolled:
+        remark += " The firmware keeps the key that was enrolled: mokutil --list-enrolled, mokutil --delete."
+    return _removed(as_json, planned, remark)
 
 
 def doctor(source: Source, *, as_json: bool) -> ExitCode:
     """The action doctor."""
     found = doctor_module.examine(_look(source))
+    code = exit_code([item for item in found if item.severity is Severity.REFUSE])
     if as_json:
-        _print_json({"findings": findings.as_json(found)})
+        _print_json({"findings": findings.as_json(found)}, code)
     else:
         _print(list(findings.lines(found)))
-    return _worst(found)
+    return code
 
 
-def report(source: Source) -> ExitCode:
+def report(source: Source, *, as_json: bool) -> ExitCode:
     """The action report."""
     looked = _look(source)
-    _print(list(reports.text(looked, doctor_module.examine(looked))))
+    found = doctor_module.examine(looked)
+    if as_json:
+        _print_json({"facts": reports.facts(looked), "findings": findings.as_json(found)}, ExitCode.DONE)
+    else:
+        _print(list(reports.text(looked, found)))
     return ExitCode.DONE
 
 

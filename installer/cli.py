@@ -28,11 +28,11 @@ here; then it takes a hot copy of a scratch device to prove that it works.
 Nothing is sent anywhere. Running it again changes nothing, or goes on where a
 run was stopped.
 
-  plan             what would be done (--json: for programs)
+  plan             what would be done
   uninstall        take away exactly what was installed
-  doctor           how the installation is (--json)
+  doctor           how the installation is
   report           facts of this machine, ready to paste
-  support-matrix   every system that is supported, retired or refused (--json)
+  support-matrix   every system that is supported, retired or refused
 
   build, build-modules, publish
                    packages and repositories; each has a --help of its own
@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     add("--check", action="store_true", help="look whether Hot Copy can be installed here, and do nothing")
     add("--dry-run", action="store_true", help="show every step, and do nothing")
     add("-y", "--yes", action="store_true", help="ask nothing; needed without a terminal")
-    add("--json", action="store_true", help="for programs")
+    add("--json", action="store_true", help="for programs; goes with everything, and asks nothing")
     add(
         "--force",
         metavar="ID",
@@ -97,7 +97,6 @@ _BELONGS = {
     "directory": ("install", "plan"),
     "remove_hot_copies": ("uninstall",),
     "yes": ("install", "uninstall"),
-    "json": ("install", "plan", "doctor", "support-matrix"),
 }
 
 
@@ -119,12 +118,16 @@ def _act(given: argparse.Namespace, source: Source) -> ExitCode:
     options = Options(given.repo, given.repo_key, given.directory, tuple(given.force))
     if given.action == "uninstall":
         return actions.uninstall(
-            source, dry_run=given.dry_run, yes=given.yes, remove_hot_copies=given.remove_hot_copies
+            source,
+            dry_run=given.dry_run,
+            yes=given.yes,
+            remove_hot_copies=given.remove_hot_copies,
+            as_json=given.json,
         )
     if given.action == "doctor":
         return actions.doctor(source, as_json=given.json)
     if given.action == "report":
-        return actions.report(source)
+        return actions.report(source, as_json=given.json)
     if given.action == "support-matrix":
         return actions.support_matrix(as_json=given.json)
     if given.check:
@@ -137,8 +140,9 @@ def _act(given: argparse.Namespace, source: Source) -> ExitCode:
 def main(argv: Sequence[str] | None = None, source: Source | None = None) -> int:
     """Runs hotcopy-install and returns its exit status; never raises for users."""
     output.secure_descriptors()
+    words = list(sys.argv[1:] if argv is None else argv)
+    as_json = "--json" in words  # also where the rest cannot be understood
     try:
-        words = list(sys.argv[1:] if argv is None else argv)
         if words and words[0] in ACTIONS:
             return ACTIONS[words[0]](words[1:])
         given = parser().parse_args(words)
@@ -149,27 +153,20 @@ def main(argv: Sequence[str] | None = None, source: Source | None = None) -> int
         _refuse_strays(given)
         return _act(given, source or this_host())
     except InstallError as error:
-        output.complain(f"hotcopy-install: error: {error}")
-        return error.code
+        return actions.fail(error, error.code, as_json=as_json)
     except HcpError as error:
-        output.complain(f"hotcopy-install: error: {error}")
-        return error.exit_status
+        return actions.fail(error, error.exit_status, as_json=as_json)
     except MatrixError as error:
-        output.complain(f"hotcopy-install: error: {error}; this installer is damaged, get it again")
-        return ExitCode.FAILED
+        damaged = InstallError(str(error), "this installer is damaged, get it again")
+        return actions.fail(damaged, damaged.code, as_json=as_json)
     except Stopped as stopped:
-        output.complain(
-            f"hotcopy-install: stopped by {stopped}; run it again, and it goes on, or take away what is done:"
-            " hotcopy-install uninstall"
-        )
-        return ExitCode.STOPPED
+        remedy = "run it again, and it goes on, or take away what is done: hotcopy-install uninstall"
+        return actions.fail(HcpError(f"stopped by {stopped}", remedy), ExitCode.STOPPED, as_json=as_json)
     except OSError as error:
         wrong = actions.explain(error)
-        output.complain(f"hotcopy-install: error: {wrong}")
-        return wrong.code
+        return actions.fail(wrong, wrong.code, as_json=as_json)
     except KeyboardInterrupt:
-        output.complain("hotcopy-install: stopped; nothing was changed")
-        return ExitCode.STOPPED
+        return actions.fail(HcpError("stopped; nothing was changed"), ExitCode.STOPPED, as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -16,13 +16,13 @@ def need_root() -> None:
         raise InstallError("hotcopy-install needs root to change the system", "run it with sudo", ExitCode.NOT_ROOT)
 
 
-def ask(question: str, *, yes: bool) -> None:
-    """Returns when the answer is yes. InstallError otherwise."""
+def ask(question: str, *, yes: bool, silent: bool = False) -> None:
+    """Returns when the answer is yes; InstallError otherwise. ``silent``: standard output is not for questions."""
     if yes:
         return
-    if not (sys.stdin and sys.stdin.isatty() and sys.stdout and sys.stdout.isatty()):
+    if silent or not (sys.stdin and sys.stdin.isatty() and sys.stdout and sys.stdout.isatty()):
         raise InstallError(
-            "there is no terminal to ask at",
+            "there is nobody to ask" if silent else "there is no terminal to ask at",
             "give --yes (hotcopy-install --dry-run shows what it does)",
             ExitCode.UNCONFIRMED,
         )

@@ -39,6 +39,12 @@ def _loaded(context: Context) -> Iterator[Finding]:
             f"the loaded driver is of version {version}, this is {__version__}",
             "hcp --remove --all; modprobe -r hcpdriver; modprobe hcpdriver",
         )
+    elif not context.system.installed.control_node:
+        yield refuse(
+            "HC-DRIVER-LOADED",
+            f"the driver {version} is loaded, but its node /dev/hcp is missing",
+            "check /dev (udev, devtmpfs), or: modprobe -r hcpdriver; modprobe hcpdriver",
+        )
     else:
         yield ok("HC-DRIVER-LOADED", f"the driver {version} is loaded")
 

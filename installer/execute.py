@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from installer import stopping
+from installer import heartbeat, stopping
 from installer.errors import InstallError
 from installer.exitcodes import ExitCode
 from installer.journal import make_directory
@@ -46,7 +46,8 @@ def run_steps(steps: Sequence[Step], session: Session) -> None:
         stopping.check()
         begin = time.monotonic()
         journal.note("step", key=step.key, state="begun")
-        step.run(session)
+        with heartbeat.beating(session):
+            step.run(session)
         journal.note("step", key=step.key, state="done")
         progress.line(f"[{number}/{total}] done in {time.monotonic() - begin:.1f} s")
 

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Union
 
+from installer.errors import InstallError
+from installer.exitcodes import ExitCode
+
 STATE = "var/lib/hotcopy-install"
 _NAME = "journal.jsonl"
 
@@ -22,6 +25,10 @@ def _read(path: Path) -> Iterator[Entry]:
         lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except FileNotFoundError:
         return
+    except PermissionError as error:
+        raise InstallError(
+            f"what was installed here is for root to read ({path})", "run it with sudo", ExitCode.NOT_ROOT
+        ) from error
     for line in lines:
         try:
             entry = json.loads(line)

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 LIBRARY = "usr/lib/hotcopy"
 SOURCE = f"usr/src/hotcopy-{__version__}"
 UNITS = ("hotcopy.service", "hotcopy-clean.service")
-_PROGRAMS = (("hcp", "hotcopy.cli"), ("hotcopy", "hotcopy.cli"), ("hcp-setup", "hotcopy.setup"))
+_PROGRAMS = ("hcp", "hotcopy")
 _SYSTEM = f"{LIBRARY}/system"
+_IN_PROGRAMS = "/usr/bin/python3"  # where the system's own Python is new enough
 # How the units call it where hotcopy is in the system's own Python.
 _IN_UNITS = "/usr/bin/python3 -I -m hotcopy.system"
 _LAUNCHER = """\
-#!{python} -I
+#!{python} -IS
 import sys
 
 sys.path.insert(0, "/{library}")
@@ -93,11 +94,14 @@ def command(python: str) -> Iterator[PayloadFile]:
     for item in sorted(resources.files("hotcopy").iterdir(), key=lambda item: item.name):
         if item.name.endswith(".py"):
             yield PayloadFile(f"{LIBRARY}/hotcopy/{item.name}", item.read_bytes())
-    for name, module in _PROGRAMS:
-        yield PayloadFile(f"usr/sbin/{name}", _launcher(python, module), 0o755)
+    program = bundle().joinpath("common").joinpath("hcp").read_text(encoding="utf-8")
+    for name in _PROGRAMS:
+        text = program.replace(f"#!{_IN_PROGRAMS} ", f"#!{python} ", 1)
+        yield PayloadFile(f"usr/sbin/{name}", text.encode(), 0o755)
+    yield PayloadFile("usr/sbin/hcp-setup", _launcher(python, "hotcopy.setup"), 0o755)
     yield PayloadFile(_SYSTEM, _launcher(python, "hotcopy.system"), 0o755)
     for item in sorted(bundle().joinpath("man").iterdir(), key=lambda item: item.name):
-        if item.name.endswith(".8"):
+        if item.name.startswith("hcp") and item.name.endswith(".8"):
             yield PayloadFile(f"usr/share/man/man8/{item.name}", item.read_bytes())
 
 

@@ -108,6 +108,16 @@ def _refuse_foreign(paths: tuple[str, ...], journal: Journal) -> None:
         )
 
 
+def _refuse_own_files(journal: Journal) -> None:
+    """InstallError where the packages would go over files of this installer, which an uninstall would then take from them."""
+    if any(path.startswith(f"{payload.LIBRARY}/") for path in journal.texts("file", "path")):
+        raise InstallError(
+            "Hot Copy is installed here already, from the sources that the installer carries",
+            "hotcopy-install uninstall, then install the packages",
+            ExitCode.REFUSED,
+        )
+
+
 def _from_repository(packager: Packager, options: Options) -> list[Step]:
     if options.repository_key is None:
         raise InstallError("--repo needs the key that signs the repository", "--repo-key FILE", ExitCode.USAGE)
@@ -134,6 +144,8 @@ def build(context: Context, journal: Journal, options: Options) -> Plan:
     python = context.system.tools.python or packager.python_path
     from_packages = bool(options.repository or options.directory)
     steps: list[Step] = []
+    if from_packages:
+        _refuse_own_files(journal)
     if options.directory:
         files = local.packages_in(options.directory, packager)
         source = f"packages: {' '.join(files)}"

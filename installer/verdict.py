@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from installer.checks import registry
-from installer.checks.finding import Finding
+from installer.checks.finding import Finding, exit_code
 from installer.context import Context
 from installer.errors import InstallError
 from installer.exitcodes import ExitCode
@@ -32,6 +32,11 @@ class Verdict:
     def refusals(self) -> tuple[Finding, ...]:
         """What stands in the way."""
         return tuple(finding for finding in self.findings if self._weight(finding) is Severity.REFUSE)
+
+    @property
+    def code(self) -> ExitCode:
+        """The exit status that follows."""
+        return exit_code(self.refusals)
 
     def _weight(self, finding: Finding) -> Severity:
         is_forced = finding.severity is Severity.REFUSE and finding.id in self.forced

@@ -111,6 +111,6 @@ def read() -> Facts:
         f"{person['name']} <{person['email']}>",
         releases,
         matrix.requirements.python,
-        tuple(re.split(r"[^\w-]", line, maxsplit=1)[0] for line in project["optional-dependencies"]["installer"]),
+        tuple(re.split(r"[^\w-]", line, maxsplit=1)[0] for line in project["dependencies"]),
         matrix,
     )

@@ -57,14 +57,10 @@ def units() -> dict[str, bytes]:
 
 def _command(places: Places) -> Iterator[PayloadFile]:
     for file in payload.command(places.python):
-        if file.path == "usr/sbin/hcp":
-            # Quicker than the launcher of an installation without packages, and nothing but this Python's own is looked at.
-            data = _text("common", "hcp").replace(_PYTHON, places.python, 1).encode()
-            yield replace(file, path=f"{places.programs}/hcp", data=data)
-        elif file.path.startswith("usr/sbin/"):
+        if file.path.startswith("usr/sbin/"):
             if not file.path.endswith("/hotcopy"):  # a link in packages
                 yield replace(file, path=f"{places.programs}/{file.path[9:]}")
-        elif not file.path.endswith("/hotcopy-install.8"):
+        else:
             yield file
     yield PayloadFile("usr/share/bash-completion/completions/hcp", _text("completion", "hcp").encode())
     for name, data in units().items():

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from installer.checks.finding import Finding, ok, refuse, warn
 from installer.context import Context
 from installer.detect.mounts import Filesystem
+from installer.exitcodes import ExitCode
 
 _IN_PLACE = frozenset(("ext2", "ext3", "ext4", "xfs", "vfat"))
 _BUILD_MIB = 300  # compiler and headers
@@ -23,7 +24,8 @@ def usr(context: Context) -> Iterator[Finding]:
             "build the driver into the image; this installer cannot",
         )
     elif not mounts.usr_writable:
-        yield refuse("HC-USR", "/usr is mounted read-only", "mount -o remount,rw /usr, and run this again")
+        remedy = "mount -o remount,rw /usr, and run this again"
+        yield refuse("HC-USR", "/usr is mounted read-only", remedy, code=ExitCode.READ_ONLY)
     else:
         yield ok("HC-USR", "/usr is writable")
 

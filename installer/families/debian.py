@@ -10,7 +10,7 @@ from installer.exitcodes import ExitCode
 from installer.families.base import Command, ConfigFile, Packager, Repository
 from installer.families.failures import symptom
 
-_WAIT = "DPkg::Lock::Timeout=120"  # seconds: unattended-upgrades is often at work when a machine has just started
+WAIT = "DPkg::Lock::Timeout=120"  # seconds: unattended-upgrades is often at work when a machine has just started
 
 
 class Debian(Packager):
@@ -60,15 +60,15 @@ class Debian(Packager):
 
     def refresh(self) -> tuple[Command, ...]:
         """apt-get update."""
-        return (("apt-get", "-q", "-o", _WAIT, "update"),)
+        return (("apt-get", "-q", "-o", WAIT, "update"),)
 
     def install(self, packages: Sequence[str]) -> Command:
         """Without recommendations: they would bring mail servers along."""
-        return ("apt-get", "-q", "-y", "-o", _WAIT, "--no-install-recommends", "install", *packages)
+        return ("apt-get", "-q", "-y", "-o", WAIT, "--no-install-recommends", "install", *packages)
 
     def remove(self, packages: Sequence[str]) -> Command:
         """With their configuration."""
-        return ("apt-get", "-q", "-y", "-o", _WAIT, "purge", *packages)
+        return ("apt-get", "-q", "-y", "-o", WAIT, "purge", *packages)
 
     def list_installed(self) -> Command:
         """With the architecture, where there are several."""
@@ -76,7 +76,7 @@ class Debian(Packager):
 
     def repair(self) -> tuple[Command, ...]:
         """Ends what was unpacked only, and completes what lacks a dependency."""
-        fix = ("apt-get", "-q", "-y", "-o", _WAIT, "--no-install-recommends", "--fix-broken", "install")
+        fix = ("apt-get", "-q", "-y", "-o", WAIT, "--no-install-recommends", "--fix-broken", "install")
         return (("dpkg", "--configure", "-a", "--force-confdef"), fix)
 
     def repository_files(self, repository: Repository, key: str) -> tuple[ConfigFile, ...]:

@@ -9,6 +9,7 @@ from hotcopy import __version__, setup
 from hotcopy.attach import MODULE
 from hotcopy.errors import HcpError
 from hotcopy.output import Output
+from installer import stopping
 from installer.detect import headers
 from installer.errors import InstallError
 from installer.exitcodes import ExitCode
@@ -68,6 +69,7 @@ class BuildDriver(Step):
         try:
             setup.get_module(host, setup.Wanted(no_binary=self.rebuild), _Lines(session))
         except HcpError as error:
+            stopping.check()  # Ctrl-C reaches the compiler as well
             module = host.installed()
             if module is None or (self.rebuild and _stamp(module) == before):
                 raise self._not_built(session, error) from error

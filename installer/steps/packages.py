@@ -56,6 +56,15 @@ def is_broken(journal: Journal) -> bool:
     return is_pending(journal) or journal.unfinished in _KEYS
 
 
+def _repair(session: Session, packager: Packager) -> None:
+    # The earlier commands may well fail, since what they want to configure lacks what the last one fetches.
+    *first, last = packager.repair() or ((),)
+    for command in first:
+        session.runner.run(*command, timeout=_PATIENCE, variables=packager.variables)
+    if last:
+        call(session, packager, last, ())
+
+
 @contextmanager
 def recorded(session: Session, packager: Packager, *, repair: bool = False) -> Iterator[None]:
     """Writes down which packages are new afterwards, also those that came along, also after a kill in between."""
@@ -70,8 +79,7 @@ def recorded(session: Session, packager: Packager, *, repair: bool = False) -> I
         new.replace(path)
     try:
         if repair:
-            for command in packager.repair():
-                call(session, packager, command, ())
+            _repair(session, packager)
         yield
     finally:
         added = sorted(installed(session, packager) - before)

@@ -68,7 +68,22 @@ def _sign(session: Session, module: Path, release: str, key: MachineKey) -> None
 
 
 def _is_enrolled(session: Session, key: MachineKey) -> bool:
+    """Whether the firmware has it. InstallError when it never will, or only after a reboot that was asked for before."""
+    # In the words of mokutil(1): its exit status only tells whether --import would do anything.
     said = session.runner.run("mokutil", "--test-key", str(key.certificate), timeout=_PATIENCE).said
+    if "in the enrollment request" in said:
+        raise InstallError(
+            f"the driver is built and signed, but its key ({key.certificate}) still waits to be enrolled",
+            f"reboot, choose Enroll MOK at the console with the password that {session.runner.log.path} has, then run this"
+            " again; mokutil --revoke-import takes the request back",
+            ExitCode.REBOOT,
+        )
+    if "blocked" in said:
+        raise InstallError(
+            f"the firmware blocks the key that signs the driver ({key.certificate})",
+            "take it out of the firmware's list of forbidden keys, or make another: delete it, and run this again",
+            ExitCode.NOT_LOADED,
+        )
     return "already enrolled" in said or "is already in" in said
 
 
@@ -82,6 +97,7 @@ def _stage(session: Session, key: MachineKey) -> None:
         session.runner.must("mokutil", "--import", str(key.certificate), "--hash-file", str(file), timeout=_PATIENCE)
     finally:
         file.unlink(missing_ok=True)
+    session.journal.note("enrolment", certificate=str(key.certificate))
     session.progress.line(
         f"    The key {key.certificate} waits to be enrolled. At the console, after a reboot, choose:"
     )

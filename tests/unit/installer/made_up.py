@@ -67,9 +67,10 @@ remove)
 esac""",
     "modprobe": """
 if [ "$1" = -r ]; then
-    rm -r "$root/sys/module/hcpdriver"
+    rm -r "$root/sys/module/hcpdriver" "$root/dev/hcp"
 elif [ "$1" = hcpdriver ]; then
     mkdir -p "$root/sys/module/hcpdriver"
+    touch "$root/dev/hcp"
     echo VERSION >"$root/sys/module/hcpdriver/version"
 fi""",
     "depmod": "",
@@ -182,6 +183,7 @@ def make(root: Path, programs: Path, name: str = "debian-12-bare") -> MadeUp:
         "usr/share/man/man8",
         "var/lib",
         "sys/module",
+        "dev",
         "usr/src",
         "var/lib/dkms",
         "usr/lib/python3/dist-packages",

@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hotcopy import __version__
+from installer import heartbeat
 from installer.exitcodes import ExitCode
 from installer.journal import STATE, Journal
+from installer.steps import services
 from tests.unit.installer import made_up
 from tests.unit.installer.made_up import RELEASE, MadeUp
 
@@ -29,7 +33,7 @@ def test_install_and_uninstall(machine: MadeUp, capfd: pytest.CaptureFixture[str
     assert machine.install("--yes") == ExitCode.DONE
     said = capfd.readouterr().out
     assert "[1/5] Install packages" in said and "[5/5] done" in said
-    assert (machine.root / "usr/sbin/hcp").read_text(encoding="utf-8").startswith("#!/usr/bin/python3 -I\n")
+    assert (machine.root / "usr/sbin/hcp").read_text(encoding="utf-8").startswith("#!/usr/bin/python3 -IS\n")
     unit = (machine.root / "etc/systemd/system/hotcopy.service").read_text(encoding="utf-8")
     assert "exec /usr/lib/hotcopy/system stop-all" in unit and "python3" not in unit
     conf = (machine.root / f"usr/src/hotcopy-{__version__}/dkms.conf").read_text(encoding="utf-8")
@@ -69,7 +73,9 @@ def test_plan_is_what_is_done(machine: MadeUp, capfd: pytest.CaptureFixture[str]
     ]
 
 
-def test_killed_anywhere_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_anywhere_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """At the ends of every step, at the first and the last of each other kind of entry, and at some files."""
     path = "/usr/bin:/bin"
     whole = made_up.make(tmp_path / "whole", tmp_path / "whole-programs")
@@ -92,6 +98,7 @@ def test_killed_anywhere_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert machine.install("uninstall", "--yes") == ExitCode.DONE, number
         assert machine.listing() == before, number
         assert (machine.root / "db").read_text(encoding="ascii") == "libc6\nbash\n", number
+    capfd.readouterr()
 
 
 def test_killed_and_given_up(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
@@ -187,6 +194,9 @@ def test_what_a_full_disk_left_is_completed_first(machine: MadeUp) -> None:
     machine.program("apt-get", "case $* in *install*) echo 'No space left on device'; exit 100 ;; esac")
     assert machine.install("--yes") == ExitCode.NO_SPACE
     machine.program("apt-get", made_up.PROGRAMS["apt-get"])
+    machine.program(
+        "dpkg", "echo 'dependency problems - leaving unconfigured'; exit 1"
+    )  # until apt has fetched the rest
     (machine.root / "calls").unlink()
     assert machine.install("--yes") == ExitCode.DONE
     calls = [call for call in machine.calls() if call.startswith(("dpkg ", "apt-get "))]
@@ -235,6 +245,20 @@ esac""",
     assert "mirror cannot be reached" in capfd.readouterr().err
 
 
+def test_doctor_finds_what_is_amiss(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
+    def refused() -> set[str]:
+        found = answer(machine, capfd, "doctor")["findings"]
+        return {row["id"] for row in found if row["severity"] == "refuse"}
+
+    assert machine.install("--yes") == ExitCode.DONE
+    capfd.readouterr()
+    assert refused() == set()
+    (machine.root / "dev/hcp").unlink()
+    (machine.root / "usr/sbin/hcp").unlink()
+    next(machine.root.glob("lib/modules/*/updates/dkms/hcpdriver.ko")).unlink()
+    assert refused() == {"HC-HCP", "HC-DRIVER-FILE", "HC-DRIVER-LOADED"}
+
+
 def test_unconfirmed(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
     before = machine.listing()
     assert machine.install() == ExitCode.UNCONFIRMED
@@ -254,15 +278,59 @@ def test_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
 def test_forced_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     machine = made_up.make(tmp_path / "root", tmp_path / "programs", "debian-12-usr-read-only")
     monkeypatch.setenv("PATH", f"{machine.programs}:/usr/bin:/bin")
+    assert machine.install("--yes") == ExitCode.READ_ONLY
     assert machine.install("--yes", "--force", "HC-USR") == ExitCode.DONE
     capfd.readouterr()
     assert "forced by the user: HC-USR" in (machine.root / STATE / "log").read_text(encoding="utf-8")
 
 
+def answer(machine: MadeUp, capfd: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    """What it says to programs: one JSON value and nothing else, with the exit status in it."""
+    status = machine.install(*words, "--json")
+    found: dict[str, Any] = json.loads(capfd.readouterr().out)
+    assert found["exit_status"] == status
+    return found
+
+
 def test_json(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
-    assert machine.install("--yes", "--json") == ExitCode.DONE
-    answer = json.loads(capfd.readouterr().out)
-    assert answer["exit_status"] == 0 and len(answer["steps"]) == 5
+    assert answer(machine, capfd, "--check")["verdict"] == "warn"
+    steps = answer(machine, capfd, "--dry-run")["steps"]
+    assert steps == answer(machine, capfd, "plan")["steps"] and len(steps) == 5
+    assert "there is nobody to ask" in answer(machine, capfd)["error"]["cause"]
+    assert answer(machine, capfd, "--yes")["steps"] == steps
+    assert answer(machine, capfd, "--yes")["steps"] == []
+    assert {row["id"] for row in answer(machine, capfd, "doctor")["findings"]} > {"HC-HCP", "HC-DRIVER-LOADED"}
+    assert answer(machine, capfd, "report")["facts"]["hcp"] == "/usr/sbin/hcp"
+    planned = answer(machine, capfd, "uninstall", "--dry-run")["steps"]
+    assert answer(machine, capfd, "uninstall", "--yes")["steps"] == planned != []
+    assert answer(machine, capfd, "uninstall")["steps"] == []
+    assert answer(machine, capfd, "--nonsense")["error"]["remedy"]
+
+
+def test_a_long_step_says_that_it_is_alive(
+    machine: MadeUp, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(heartbeat, "FIRST", 0.1)
+    machine.program("apt-get", "echo 'Unpacking gcc ...'\nsleep 0.4\n" + made_up.PROGRAMS["apt-get"])
+    assert machine.install("--yes") == ExitCode.DONE
+    assert "    ... 0 s Unpacking gcc ..." in capfd.readouterr().out
+
+
+def test_a_program_that_hangs_is_ended(machine: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "_PATIENCE", 0.5)
+    machine.program("systemctl", "sleep 9999 & sleep 9999")
+    begin = time.monotonic()
+    assert machine.install("--yes") == ExitCode.FAILED
+    assert time.monotonic() - begin < 60
+
+
+def test_packages_do_not_go_over_what_was_built_here(
+    machine: MadeUp, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert machine.install("--yes") == ExitCode.DONE
+    (tmp_path / "hotcopy_0.1.0_all.deb").touch()
+    assert machine.install("--yes", "--from", str(tmp_path)) == ExitCode.REFUSED
+    assert "hotcopy-install uninstall" in capfd.readouterr().err
 
 
 def test_packages_from_a_directory(machine: MadeUp, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,11 @@ fi
 """
 MOKUTIL = """
 case $1 in
---test-key) [ -e "$root/enrolled" ] && echo "$2 is already enrolled" || echo "$2 is not enrolled" ;;
+--test-key)
+    if [ -e "$root/enrolled" ]; then echo "$2 is already enrolled"
+    elif [ -e "$root/asked" ]; then echo "$2 is already in the enrollment request"
+    else echo "$2 is not enrolled"; fi ;;
+--import) touch "$root/asked" ;;
 --generate-hash=*) echo 'hash' ;;
 esac"""
 OPENSSL = """
@@ -72,12 +76,19 @@ def test_a_reboot_enrols_the_key(by_dkms: bool, machine: MadeUp, capfd: pytest.C
     assert not (machine.root / STATE / "mok.hash").exists()
     assert not (machine.root / "sys/module/hcpdriver").exists()
 
+    assert machine.install("--yes") == ExitCode.REBOOT  # without a reboot nothing is asked for again
+    assert "still waits to be enrolled" in capfd.readouterr().err and len(imports(machine)) == 1
+    assert password in (machine.root / STATE / "log").read_text(encoding="utf-8")
+
     (machine.root / "enrolled").touch()  # at the console, after the reboot
     assert machine.install("--yes") == ExitCode.DONE
     assert len(imports(machine)) == 1
     assert (machine.root / "sys/module/hcpdriver").exists()
     builds = [call for call in machine.calls() if call.startswith("dkms install")]
     assert len(builds) == 1  # what is built and signed is not built again
+    capfd.readouterr()
+    assert machine.install("uninstall", "--yes") == ExitCode.DONE
+    assert "mokutil --delete" in capfd.readouterr().out
 
 
 def test_what_the_module_lacks_is_no_signature(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
@@ -88,10 +99,13 @@ def test_what_the_module_lacks_is_no_signature(machine: MadeUp, capfd: pytest.Ca
     assert imports(machine) == []
 
 
-def test_nothing_is_staged_where_no_signature_is_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_staged_where_no_signature_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     machine = made_up.make(tmp_path / "root", tmp_path / "programs")
     monkeypatch.setenv("PATH", f"{machine.programs}:/usr/bin:/bin")
     machine.program("modprobe", MODPROBE + made_up.PROGRAMS["modprobe"])
     machine.program("mokutil", MOKUTIL)
     assert machine.install("--yes") == ExitCode.NOT_LOADED
     assert imports(machine) == []
+    capfd.readouterr()
