@@ -70,9 +70,7 @@ def _driver(directory: Traversable, path: str) -> Iterator[PayloadFile]:
 
 def driver() -> tuple[PayloadFile, ...]:
     """The driver's source, and what DKMS wants to know of it."""
-    conf = (
-        bundle().joinpath("common").joinpath("dkms.conf").read_text(encoding="utf-8").replace("@VERSION@", __version__)
-    )
+    conf = bundle().joinpath("dkms").joinpath("dkms.conf").read_text(encoding="utf-8").replace("@VERSION@", __version__)
     found = _driver(bundle().joinpath("kmod"), SOURCE)
     return (*found, PayloadFile(f"{SOURCE}/dkms.conf", conf.encode()))
 
