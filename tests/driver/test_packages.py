@@ -98,6 +98,7 @@ def kept(guest: Guest) -> str:
 
 @pytest.mark.parametrize("stock", ["5.10", "6.1", "6.12"])
 def test_install_upgrade_and_purge(fresh: Guest) -> None:
+    apt(fresh, "update")
     apt(fresh, "install", "dkms", "linux-headers-$(uname -r)")  # the distribution's own: they stay
     before = listing(fresh)
     fresh.run(ADD, timeout=120)
