@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,12 @@ from tests.driver.bench.run import run
 from tests.packages.conftest import hotcopy_install
 from tests.packages.keys import Keyring
 from tests.packages.older import OLDER, build_older
+from tests.packages.prebuilt import build_modules
 
 pytestmark = pytest.mark.guest
 
+PREBUILT = "6.1"
+LATER = "7.x"  # to which 6.12 is upgraded: the same release's backports
 LONG = 2400.0  # seconds for apt, gcc and DKMS, emulated, beside other guests
 # What package managers, systemd and the bench itself keep or change; mok.* is the key that DKMS makes for the machine.
 KEPT = (
@@ -43,15 +47,19 @@ mkdir -p /run/mounted
 mount /dev/loop0 /run/mounted
 echo before >/run/mounted/file
 """
+# The keeper goes a moment after the last hot copy.
+END = "hcp -r --all; while pgrep hcp-keeper; do sleep 0.2; done; umount /run/mounted; losetup -d /dev/loop0"
+FORGET = "rm /etc/apt/sources.list.d/hotcopy.sources /usr/share/keyrings/hotcopy-archive-keyring.gpg"
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both versions, published, on a disk."""
+def repository(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both versions, published, on a disk; and the driver, compiled for one kernel."""
     place = tmp_path_factory.mktemp("packages")
     key = Keyring.make(tmp_path_factory.mktemp("gpg"))
     build_older(place, place / "older", "--deb")
     hotcopy_install("build", "--deb", place / "newer")
+    build_modules(bench, PREBUILT, place / "newer", place)
     with key.used():
         for name in ("older", "newer"):
             words = ("--from", place / name, "--key", key.ours, "--url", "file:/run/repo")
@@ -61,20 +69,32 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "disk.tar"
 
 
+def machine(root: Path, repository: Path) -> Machine:
+    """A machine with this root and a disk with the repository."""
+    return Machine(disks=(Disk("repository", path=repository, read_only=True),), root=root)
+
+
+@contextmanager
+def booted(bench: Bench, kernel: str, root: Path, repository: Path) -> Iterator[Guest]:
+    """A boot of it, with the repository at /run/repo."""
+    with Guest(bench, kernel, machine(root, repository), files=init_files()) as guest:
+        guest.run("udevadm settle; tar -x -C /run -f /dev/disk/by-id/virtio-repository")
+        yield guest
+
+
 @pytest.fixture
 def fresh(bench: Bench, stock: str, repository: Path, tmp_path: Path) -> Iterator[Guest]:
-    """A booted machine that has never seen Hot Copy, with the repository at /run/repo."""
+    """A booted machine that has never seen Hot Copy."""
     root = tmp_path / "root"
     run(["cp", "--sparse=always", fresh_image(bench.cache, bench.prepare(stock).found), root])
-    machine = Machine(disks=(Disk("repository", path=repository, read_only=True),), root=root)
-    with Guest(bench, stock, machine, files=init_files()) as guest:
-        guest.run("udevadm settle; tar -x -C /run -f /dev/disk/by-id/virtio-repository")
+    with booted(bench, stock, root, repository) as guest:
         yield guest
 
 
 def apt(guest: Guest, *words: str, status: int = 0) -> Completed:
     """Runs apt-get, which must end like this."""
-    command = f"DEBIAN_FRONTEND=noninteractive apt-get -q -y {' '.join(words)} 2>&1"
+    # INITRD: the kernel's hook would build an initramfs that nobody boots.
+    command = f"INITRD=No DEBIAN_FRONTEND=noninteractive apt-get -q -y {' '.join(words)} 2>&1"
     done = guest.run(command, timeout=LONG, check=False)
     assert done.status == status, done.output
     return done
@@ -119,9 +139,54 @@ def test_install_upgrade_and_purge(fresh: Guest) -> None:
 
     fresh.run("hcp -r --all; while pgrep hcp-keeper; do sleep 0.2; done; hcp --skip-mount /dev/loop0")
     assert loaded(fresh) == __version__ and kept(fresh) == "after"
-    fresh.run("hcp -r --all; while pgrep hcp-keeper; do sleep 0.2; done; umount /run/mounted; losetup -d /dev/loop0")
+    fresh.run(END, timeout=120)
 
     apt(fresh, "purge", "hotcopy", "hotcopy-dkms")
     assert not fresh.run("ls -d /sys/module/hcpdriver", check=False).output.startswith("/sys")
-    fresh.run("rm /etc/apt/sources.list.d/hotcopy.sources /usr/share/keyrings/hotcopy-archive-keyring.gpg")
+    fresh.run(FORGET)
     assert listing(fresh) == before
+
+
+@pytest.mark.parametrize("stock", [PREBUILT])
+def test_a_compiled_driver_without_a_compiler(fresh: Guest) -> None:
+    before = listing(fresh)
+    fresh.run(ADD, timeout=120)
+    apt(fresh, "install", "hotcopy", "hotcopy-modules-$(uname -r)")
+    assert fresh.run("command -v gcc make dkms", check=False).output == ""
+    fresh.run(f"{ORIGIN}\nhcp --skip-mount /dev/loop0\necho after >/run/mounted/file; sync")
+    assert loaded(fresh) == __version__ and kept(fresh) == "before"
+    assert "updates/hotcopy" in fresh.run("modinfo -n hcpdriver").output
+    fresh.run(END, timeout=120)
+    apt(fresh, "purge", "hotcopy", "hotcopy-modules-$(uname -r)")
+    fresh.run(FORGET)
+    assert listing(fresh) == before
+
+
+def test_kernel_upgrade(bench: Bench, repository: Path, tmp_path: Path) -> None:
+    """To another ABI: first with a driver that does not build there, which is no reason for the kernel's package to fail."""
+    found, later = bench.prepare("6.12").found, bench.prepare(LATER).found
+    root = tmp_path / "root"
+    run(["cp", "--sparse=always", fresh_image(bench.cache, found, later=later), root])
+    source = f"/usr/src/hotcopy-{__version__}/main.c"
+    headers = f"linux-headers-{later.release}"
+    with booted(bench, "6.12", root, repository) as guest:
+        guest.run(ADD, timeout=120)
+        apt(guest, "install", "hotcopy", "linux-headers-$(uname -r)")  # all that it depends on comes along
+        guest.run(f"{ORIGIN}\nhcp --skip-mount /dev/loop0")
+        assert loaded(guest) == __version__
+        guest.run(END, timeout=120)
+
+        guest.run(f"cp {source} /run/main.c; echo '#error not for this kernel' >>{source}")
+        said = apt(guest, "install", later.package, headers).output
+        assert f"the driver cannot be built for kernel {later.release}" in said, said
+        assert (
+            guest.run(f"dpkg -s {later.package} {headers} | grep -c 'Status: install ok installed'").output.strip()
+            == "2"
+        )
+        guest.run(f"cp /run/main.c {source}")
+        apt(guest, "install", "--reinstall", headers)
+    with booted(bench, LATER, root, repository) as guest:
+        assert guest.run("uname -r").output.strip() == later.release
+        guest.run(f"{ORIGIN}\nhcp --skip-mount /dev/loop0\necho after >/run/mounted/file; sync")
+        assert loaded(guest) == __version__ and kept(guest) == "before"
+        guest.run(END, timeout=120)
