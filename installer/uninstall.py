@@ -14,8 +14,8 @@ from installer.exitcodes import ExitCode
 from installer.journal import STATE
 from installer.payload import SOURCE
 from installer.session import Session
-from installer.steps import place
-from installer.steps.driver import NAME
+from installer.steps import dkms, place
+from installer.steps.dkms import NAME
 from installer.steps.packages import SettlePackages, call, installed, is_broken
 from installer.steps.step import Step
 from installer.steps.verify import VerifyHotCopy
@@ -82,10 +82,7 @@ class ForgetDriver(Step):
     def run(self, session: Session) -> None:
         """Those that DKMS knows."""
         for version in self.versions:
-            if (session.root / f"var/lib/dkms/{NAME}/{version}").exists():
-                session.runner.must("dkms", "remove", "-m", NAME, "-v", version, "--all", timeout=_PATIENCE)
-            with contextlib.suppress(OSError):
-                (session.root / f"var/lib/dkms/{NAME}").rmdir()
+            dkms.forget(session, version)
 
 
 class RemoveFiles(Step):

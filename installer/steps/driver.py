@@ -14,10 +14,9 @@ from installer.detect import headers
 from installer.errors import InstallError
 from installer.exitcodes import ExitCode
 from installer.session import Session
-from installer.steps import signing
+from installer.steps import dkms, signing
 from installer.steps.step import Step
 
-NAME = "hotcopy"  # in DKMS
 _PATIENCE = 600.0
 # DKMS signs with them, and leaves them when its package goes.
 _MADE_BY_DKMS = ("var/lib/dkms/mok.key", "var/lib/dkms/mok.pub")
@@ -63,7 +62,8 @@ class BuildDriver(Step):
         if host.is_loaded and session.context.system.installed.loaded_version != __version__:
             self._unload(session)
         if self.rebuild:
-            self._forget_build(session)
+            # It would install again what it built from an older source of this version.
+            dkms.forget(session, __version__)
             self._announce(session, host)
         before = _stamp(host.installed())
         try:
@@ -88,11 +88,6 @@ class BuildDriver(Step):
                 "hcp --remove --all, then run this again; or reboot",
                 ExitCode.IN_USE,
             )
-
-    def _forget_build(self, session: Session) -> None:
-        # DKMS would install again what it built from an older source of the same version.
-        if (session.root / f"var/lib/dkms/{NAME}/{__version__}").exists():
-            session.runner.run("dkms", "remove", "-m", NAME, "-v", __version__, "--all", timeout=_PATIENCE)
 
     def _announce(self, session: Session, host: setup.Host) -> None:
         updates = host.modules / "updates"

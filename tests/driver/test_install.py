@@ -32,6 +32,22 @@ KEPT = (
 PRUNED = " -o ".join(f"-path {path}" for path in KEPT)
 LISTING = f"find / \\( {PRUNED} \\) -prune -o -printf '%y %m %p %l\\n' | sort"
 CHANGED = f"find / \\( {PRUNED} \\) -prune -o -newer /run/stamp -print"
+# dpkg's configuration on these machines: emulated, a file takes 10 ms, and two thirds of the headers' 17,000 are for other
+# architectures and drivers, or empty.
+SPARING = """force-unsafe-io
+path-exclude=/usr/share/doc/*
+path-exclude=/usr/share/man/*
+path-exclude=/usr/share/locale/*
+path-exclude=/usr/src/linux-headers-*/include/config/*
+path-include=/usr/src/linux-headers-*/include/config/auto.conf*
+path-include=/usr/src/linux-headers-*/include/config/kernel.release
+path-exclude=/usr/src/linux-headers-*/arch/*
+path-include=/usr/src/linux-headers-*/arch/x86/*
+path-exclude=/usr/src/linux-headers-*/include/dt-bindings/*
+path-exclude=/usr/src/linux-headers-*/include/sound/*
+path-exclude=/usr/src/linux-headers-*/include/drm/*
+path-exclude=/usr/src/linux-headers-*/include/media/*
+"""
 HOT_COPY = """set -e
 truncate -s 64M /run/disk
 mkfs.ext4 -q /run/disk
@@ -85,6 +101,7 @@ def fresh(bench: Bench, stock: str, carrier: Path, tmp_path: Path) -> Iterator[G
     machine = Machine(disks=(Disk("installer", path=carrier, read_only=True),), root=root)
     with Guest(bench, stock, machine, files=init_files()) as guest:
         guest.run("udevadm settle; tar -x -C /run -f /dev/disk/by-id/virtio-installer")
+        guest.run(["sh", "-c", f"echo '{SPARING}' >/etc/dpkg/dpkg.cfg.d/bench"])
         yield guest
 
 

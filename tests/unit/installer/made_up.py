@@ -57,7 +57,10 @@ esac""",
 updates=$root/lib/modules/RELEASE/updates/dkms
 case $1 in
 install)
-    mkdir -p "$updates" "$root/var/lib/dkms/hotcopy/VERSION"
+    tree=$root/var/lib/dkms/hotcopy/VERSION
+    [ ! -e "$tree" ] || [ -e "$tree/source" ] || exit 4
+    mkdir -p "$updates" "$tree"
+    touch "$tree/source"
     touch "$root/var/lib/dkms/mok.key" "$root/var/lib/dkms/mok.pub"
     echo built >"$updates/hcpdriver.ko" ;;
 remove)

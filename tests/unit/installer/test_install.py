@@ -15,7 +15,7 @@ from hotcopy import __version__
 from installer import heartbeat
 from installer.exitcodes import ExitCode
 from installer.journal import STATE, Journal
-from installer.steps import services
+from installer.steps import dkms, services
 from tests.unit.installer import made_up
 from tests.unit.installer.made_up import RELEASE, MadeUp
 
@@ -130,6 +130,28 @@ def test_killed_while_packages_were_installed_and_given_up(machine: MadeUp) -> N
     assert machine.install("uninstall", "--yes") == ExitCode.DONE
     assert machine.listing() == before
     assert (machine.root / "db").read_text(encoding="ascii") == "libc6\nbash\n"
+
+
+def test_a_build_that_was_killed_is_waited_for(
+    machine: MadeUp, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What make had started goes on, and makes a part of the tree again that DKMS then calls broken."""
+    build = machine.root / f"var/lib/dkms/hotcopy/{__version__}/build"
+    build.mkdir(parents=True)
+    process = machine.root / "proc/4711"
+    process.mkdir()
+    (process / "cwd").symlink_to(build)
+    monkeypatch.setattr(dkms, "sleep", lambda _: (process / "cwd").unlink())  # it ends meanwhile
+    assert machine.install("--yes") == ExitCode.DONE
+    assert "has not ended yet (process 4711); waiting" in capfd.readouterr().out
+    assert machine.install("uninstall", "--yes") == ExitCode.DONE
+
+
+def test_uninstall_after_a_build_that_was_killed(machine: MadeUp) -> None:
+    assert machine.install("--yes") == ExitCode.DONE
+    (machine.root / f"var/lib/dkms/hotcopy/{__version__}/source").unlink()
+    assert machine.install("uninstall", "--yes") == ExitCode.DONE
+    assert not (machine.root / "var/lib/dkms/hotcopy").exists()
 
 
 def test_a_signal_lets_the_package_manager_end(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
