@@ -7,6 +7,7 @@ make goes there; everything else runs on this host, as it would on a machine of 
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,3 +70,14 @@ def build_modules(bench: Bench, kernel: str, place: Path, scratch: Path, *words:
     with _inside(chroot, found.release, scratch / "bin"):
         hotcopy_install("build-modules", "--kernel", found.release, "--headers", headers, *words, place)
     return found.release
+
+
+def build_older_modules(bench: Bench, kernel: str, place: Path, scratch: Path) -> None:
+    """The same of the older version, whose tree build_older() has left in ``scratch``."""
+    found = bench.prepare(kernel).found
+    chroot = build_chroot(bench.cache, found)
+    headers = chroot / f"usr/src/linux-headers-{found.release}"
+    with _inside(chroot, found.release, scratch / "bin"):
+        words: list[str | Path] = ["build-modules", "--kernel", found.release, "--headers", headers, place]
+        environment = {"PYTHONPATH": str(scratch / "older"), "TMPDIR": str(chroot / "tmp")}
+        run([sys.executable, "-m", "installer", *words], cwd=scratch / "older", env=environment)
