@@ -57,10 +57,10 @@ def forget(session: Session, version: str) -> None:
     """Removes what DKMS built of this version, for every kernel; nothing when there is nothing. InstallError."""
     settle(session)
     tree = _tree(session.root) / version
+    if (tree / "source").exists():
+        session.runner.must("dkms", "remove", "-m", NAME, "-v", version, "--all", timeout=_PATIENCE)
     if tree.exists() and not (tree / "source").exists():
         # DKMS calls this broken, and asks for a hand: a build was killed, or its source is gone.
         shutil.rmtree(tree)
-    if tree.exists():
-        session.runner.must("dkms", "remove", "-m", NAME, "-v", version, "--all", timeout=_PATIENCE)
     with contextlib.suppress(OSError):
         _tree(session.root).rmdir()
