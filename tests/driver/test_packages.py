@@ -70,6 +70,7 @@ def repository(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name in ("first", "second"):
             words = ("--from", place / name, "--key", key.ours, "--url", "file:/run/repo")
             hotcopy_install("publish", place / "repo", *words)
+    key.close()
     with tarfile.open(place / "disk.tar", "w") as tar:
         tar.add(place / "repo", "repo")
     return place / "disk.tar"

@@ -30,9 +30,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
+def keyring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyring]:
     """Two keys: one that signs the repository, one that has nothing to do with it."""
-    return Keyring.make(tmp_path_factory.mktemp("gpg"))
+    made = Keyring.make(tmp_path_factory.mktemp("gpg"))
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

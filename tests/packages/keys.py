@@ -43,6 +43,10 @@ class Keyring:
         self.gpg("--output", target, "--export", name)
         return target
 
+    def close(self) -> None:
+        """Ends the agent that gpg has started."""
+        run(["gpgconf", "--homedir", self.home, "--kill", "all"])
+
     @contextmanager
     def used(self) -> Iterator[None]:
         """While hotcopy-install is to find it."""

@@ -30,13 +30,12 @@ OFFERED = ("gcc", "make", "dkms")  # and the headers
 INIT = Path(__file__).with_name("fresh-init.sh")
 
 
-def _offer(tree: Path, found: KernelPackage, later: KernelPackage | None) -> None:
+def _offer(tree: Path, found: KernelPackage) -> None:
     """Downloads what the guest may install, with all that it depends on there, and makes the index of a flat repository."""
     mirror = tree / MIRROR
     (mirror / "partial").mkdir(parents=True)
     sources = tree / "etc/apt/sources.list"
-    releases = dict.fromkeys((*found.kernel.releases, *(later.kernel.releases if later else ())))
-    sources.write_text("\n".join(map(source_line, releases)) + "\n", encoding="utf-8")
+    sources.write_text("\n".join(map(source_line, found.kernel.releases)) + "\n", encoding="utf-8")
     keyring = tree / "usr/share/keyrings/debian-archive-keyring.gpg"
     keyring.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy("/usr/share/keyrings/debian-archive-keyring.gpg", keyring)
@@ -44,14 +43,10 @@ def _offer(tree: Path, found: KernelPackage, later: KernelPackage | None) -> Non
     resolver.unlink(missing_ok=True)
     shutil.copy("/etc/resolv.conf", resolver)
     in_chroot(tree, ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "update"])
-    packages = [*OFFERED, f"linux-headers-{found.release}"]
-    wanted: list[str] = []
-    if later:
-        packages += [later.package, f"linux-headers-{later.release}"]
-        wanted = ["-t", later.kernel.pin] if later.kernel.pin else []
+    packages = (*OFFERED, f"linux-headers-{found.release}")
     in_chroot(
         tree,
-        ["apt-get", "-q", "-y", "--no-install-recommends", "--download-only", "-o", "APT::Sandbox::User=root", *wanted,
+        ["apt-get", "-q", "-y", "--no-install-recommends", "--download-only", "-o", "APT::Sandbox::User=root",
          "-o", f"Dir::Cache::archives=/{MIRROR}", "install", *packages],
         timeout=900,
     )  # fmt: skip
@@ -83,29 +78,22 @@ def _stanzas(mirror: Path) -> Iterator[str]:
         yield f"{control}Filename: ./{path.name}\nSize: {path.stat().st_size}\nSHA256: {sha256}\n"
 
 
-def fresh_image(
-    cache: Cache, found: KernelPackage, extra: tuple[str, ...] = (), later: KernelPackage | None = None
-) -> Path:
-    """The root file system, with this kernel installed in it as a package; ``later`` is one that the mirror offers, too.
-
-    ``extra`` packages are installed as well.
-    """
+def fresh_image(cache: Cache, found: KernelPackage) -> Path:
+    """The root file system, with this kernel installed in it as a package."""
     kernel = found.kernel
-    packages = (*BASE, found.package, *extra)
-    offered = (*OFFERED, later.version) if later else OFFERED
-    key = digest(RECIPE, kernel.suite, found.version, *packages, *offered)
-    name = f"{kernel.name}{'-more' if extra else ''}{'-later' if later else ''}"
+    packages = (*BASE, found.package)
+    key = digest(RECIPE, kernel.suite, found.version, *packages, *OFFERED)
 
     def build(path: Path) -> None:
         tree = path / "root"
-        with step(f"{name}: image of a fresh machine"):
+        with step(f"{kernel.name}: image of a fresh machine"):
             debootstrap(tree, kernel.suite, kernel.releases, packages, kernel.pin)
-            _offer(tree, found, later)
+            _offer(tree, found)
             (tree / "etc/machine-id").write_text("uninitialized\n", encoding="ascii")
             make_image(tree, path / "root.ext4", "root", 1400)
             shutil.rmtree(tree)
 
-    return cache.entry("fresh", name, key, build) / "root.ext4"
+    return cache.entry("fresh", kernel.name, key, build) / "root.ext4"
 
 
 def init_files() -> dict[str, str]:
