@@ -30,6 +30,8 @@ PROJECT = (
     "tests/driver/guest",
     "tests/demo",
     "tests/benchmark",
+    "tests/proof/__init__.py",
+    "tests/proof/guest",
 )
 BOOT_TIMEOUT = 120.0
 
