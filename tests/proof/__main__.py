@@ -42,12 +42,13 @@ def play(bench: Bench, kernel: str, count: int, number: int, keep: Path | None) 
     ]
     by_name = dict(jobs)
     failures: list[Outcome] = []
-    seconds, steps, ended, worst = 0.0, 0, 0, 0
+    seconds, cpu, steps, ended, worst = 0.0, 0.0, 0, 0, 0
     begin = time.monotonic()
     for first in range(0, len(jobs), BATCH):
         played = play_in_guest(bench, kernel, jobs[first : first + BATCH])
         failures += played.failures
         seconds += played.seconds
+        cpu += played.cpu
         worst = max(worst, played.lost_kib)
         steps += sum(outcome.played for outcome in played.outcomes)
         ended += sum(outcome.ended for outcome in played.outcomes)
@@ -69,7 +70,7 @@ def play(bench: Bench, kernel: str, count: int, number: int, keep: Path | None) 
         print(f"{kernel}: {worst} KiB of memory did not come back", flush=True)
     print(
         f"{kernel}: {len(jobs)} programs, {steps} steps, {ended} hot copies ended by a full store as they should, "
-        f"{len(failures)} failures, {seconds:.0f} s in guests, at most {worst} KiB of memory missing afterwards",
+        f"{len(failures)} failures, {seconds:.0f} s in guests ({cpu:.0f} of a core), at most {worst} KiB of memory missing afterwards",
         flush=True,
     )
     return len(failures) + (worst > LOST_KIB)

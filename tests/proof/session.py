@@ -36,10 +36,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Played:
-    """Every outcome; how long the guests took, without their boots; what memory did not come back, in KiB."""
+    """Every outcome; seconds that guests took, boots left out; what memory did not come back, in KiB."""
 
     outcomes: tuple[Outcome, ...]
-    seconds: float
+    seconds: float  # by the clock
+    cpu: float  # of the host's processors
     lost_kib: int
 
     @property
@@ -82,7 +83,7 @@ def play_in_guest(
     """Every program (named), so many times, on this kernel; ``until`` ends it all early."""
     left = [(f"{name}#{number}" if times > 1 else name, program) for name, program in jobs for number in range(times)]
     outcomes: list[Outcome] = []
-    seconds, lost = 0.0, 0
+    seconds, cpu, lost = 0.0, 0.0, 0
 
     def settle(outcome: Outcome) -> None:
         outcomes.append(outcome)
@@ -95,6 +96,7 @@ def play_in_guest(
         try:
             with Guest(bench, kernel, machine, files={"programs.json": text}, check=False) as guest:
                 command = ["python3", "-m", "tests.proof.guest.run", "/hotcopy/programs.json"]
+                spent = guest.cpu_seconds()
                 for line in _lines(guest, command, 100 * len(left) + 300):
                     if "begin" in line:
                         running = line["begin"]
@@ -108,9 +110,10 @@ def play_in_guest(
                         seconds += outcome.seconds
                         if until(outcome):
                             guest.kill()
-                            return Played(tuple(outcomes), seconds, lost)
+                            return Played(tuple(outcomes), seconds, cpu, lost)
                     elif "end" in line:
                         lost = max(lost, line["lost_kib"])
+                        cpu += guest.cpu_seconds() - spent
                     else:
                         said.append(line["said"])
         except GuestError as error:
@@ -126,4 +129,4 @@ def play_in_guest(
         if left:
             settle(Outcome("guest", False, f"{len(left)} programs were not played:\n" + "\n".join(said), 0, 0, 0))
             break
-    return Played(tuple(outcomes), seconds, lost)
+    return Played(tuple(outcomes), seconds, cpu, lost)

@@ -28,7 +28,7 @@ def simpler(program: Program) -> Iterator[Program]:
     for key, plain in (("scene", "even"), ("engine", "threads"), ("engine", "aio")):
         if program[key] != plain:
             yield {**program, key: plain}
-    roomy = {"units": 12000, "pieces": 1, "near": 0, "growth": 0}
+    roomy = {"units": 8000, "pieces": 1, "near": 0, "growth": 0}
     if program["store"] != roomy:
         yield {**program, "store": roomy}
     for number, step in enumerate(program["steps"]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import mmap
 import os
 import platform
@@ -33,6 +34,15 @@ def _syscall(number: int, *arguments: object) -> int:
     return result
 
 
+@functools.cache
+def buffers() -> tuple[list[mmap.mmap], list[int]]:
+    """Memory for every slot, and where it is: the same for all engines, of which one is busy at a time."""
+    memory = [mmap.mmap(-1, LARGEST) for _ in range(SLOTS)]
+    for part in memory:
+        part[:] = bytes(LARGEST)  # from here on it is there
+    return memory, [ctypes.addressof(ctypes.c_char.from_buffer(part)) for part in memory]
+
+
 @dataclass
 class Io:
     """One transfer; ``result`` is bytes or minus an errno, when Engine.wait() has returned."""
@@ -50,8 +60,7 @@ class Engine:
     """Transfers that are begun one by one, and waited for together."""
 
     def __init__(self) -> None:
-        self._memory = [mmap.mmap(-1, LARGEST) for _ in range(SLOTS)]
-        self._addresses = [ctypes.addressof(ctypes.c_char.from_buffer(memory)) for memory in self._memory]
+        self._memory, self._addresses = buffers()
         self._ios: list[Io] = []
 
     @property

@@ -27,7 +27,7 @@ from tests.driver.guest.disks import SIZE, file_ranges, filesystem, partitions, 
 from tests.driver.guest.hotcopies import copies, hot_copy, remove_from_driver
 from tests.driver.guest.kernel_log import bad_lines
 from tests.driver.guest.plugin import KernelLog
-from tests.proof.guest.stage import udev_waits
+from tests.proof.guest.stage import no_udev
 
 NOBODY = 65534
 ARGUMENTS: dict[int, type[ctypes.Structure]] = {
@@ -224,7 +224,7 @@ def main() -> int:
         with Direct(copy) as shown:
             before = shown.read(place, 1 << 20)
         fds = [os.open(name, os.O_RDONLY) for name in (node, str(fs.path), str(path), "/dev/null", copy)]
-        with udev_waits():
+        with no_udev():
             results = as_root(calls - calls // 2, seed, kept, fds)
             for code, number in as_nobody(calls // 2, seed + 1, kept, fds).items():
                 results[code] = results.get(code, 0) + number

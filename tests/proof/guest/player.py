@@ -164,7 +164,8 @@ class Player:
         pending, self.pending = self.pending, []
         for item in pending:
             self._look_at_result(item)
-        self._look_at_states()
+        if not self.plan.never_full:
+            self._look_at_states()
         for copy in self.copies:
             if copy.fresh and not copy.dead:
                 with self._may_end(copy):
@@ -476,9 +477,14 @@ class Player:
         if copy.dead or (until and until.dead) or state.changed_lost:
             return
         told = bytearray(len(copy.must))
-        for extent in self.driver.changed(copy.minor, until.minor if until else 0):
-            begin, end = extent.physical // UNIT, -(-(extent.physical + extent.length) // UNIT)
-            told[begin:end] = b"\1" * (end - begin)
+        try:
+            for extent in self.driver.changed(copy.minor, until.minor if until else 0):
+                begin, end = extent.physical // UNIT, -(-(extent.physical + extent.length) // UNIT)
+                told[begin:end] = b"\1" * (end - begin)
+        except DriverError as error:
+            if error.errno != errno.ENODATA or not self._has_ended(copy):
+                raise
+            return
         if self.scene.fs:
             return
         for unit in range(len(told)):
@@ -491,7 +497,8 @@ class Player:
     def do_check(self, _step: Step) -> None:
         """Every byte of every hot copy and of the origin."""
         self.settle()
-        for copy in list(self.copies):
+        self._look_at_states()
+        for copy in self.copies:
             self._check(copy)
         self.origin.check(self._read_origin, self._where())
 
@@ -525,9 +532,10 @@ class Player:
         return ended or (not held[0].in_flight_bytes and held[0].store_used_bytes == kept)
 
     def finish(self) -> None:
-        """Everything is compared; then the hot copies go in any order, and those left are compared again."""
+        """Every byte of the origin, and of every hot copy when its turn comes to go, in any order."""
         self.step = len(self.program["steps"])
-        self.do_check({})
+        self.settle()
+        self._look_at_states()
         self._check_space()
         while self.copies:
             copy = self.source.choice(self.copies)

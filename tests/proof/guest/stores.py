@@ -15,7 +15,7 @@ from hotcopy.fiemap import Extent
 from tests.driver.guest.disks import UNIT
 
 GROWN = 256  # units of each further segment
-ENOUGH = 9280  # units that no program of 50 steps fills
+ENOUGH = 6000  # units that no program fills: four hot copies of 641, all of it preserved and all of it written to
 LOOKS = 0.2  # seconds between two looks of the keeper for its own end
 
 
