@@ -23,6 +23,7 @@ from tests.proof.session import LOST_KIB, play_in_guest, regression_cases
 TABLE = Path(__file__).resolve().parents[2] / "docs/mutants.md"
 PROGRAMS = 60
 SEED = 7
+NOTHING = "**nothing**"
 
 
 @dataclass(frozen=True)
@@ -97,31 +98,44 @@ def judge(mutant: Mutant, kernel: str, tests: list[GuestTest]) -> Verdict:
     return Verdict(mutant, by, how, time.monotonic() - begin)
 
 
+def row(verdict: Verdict, kernel: str) -> str:
+    """One line of the table."""
+    what = verdict.mutant.name + (f": {verdict.mutant.comment}" if verdict.mutant.comment else "")
+    how = verdict.how.replace("|", "\\|").replace("tests.proof.guest.content.MismatchError: ", "")
+    return f"| {what} | {verdict.by or NOTHING} | {how} | {kernel} |"
+
+
 def write_table(verdicts: list[Verdict], kernel: str, path: Path) -> None:
-    """docs/mutants.md."""
-    killed = sum(bool(verdict.by) for verdict in verdicts)
+    """docs/mutants.md; the rows of mutants that were not tried now stay as they are."""
+    rows = {line.split("|")[1].partition(":")[0].strip(): line for line in old_rows(path)}
+    rows.update({verdict.mutant.name: row(verdict, kernel) for verdict in verdicts})
+    known = [rows[mutant.name] for mutant in mutants() if mutant.name in rows]
+    found = sum(NOTHING not in line for line in known)
     lines = [
         "# Mutants",
         "",
         "Written by `make mutants`. Each row is a driver with one fault on purpose (`kmod/mutant.h`). It is given to the model",
-        f"(`tests/proof`, {PROGRAMS} programs), then to the quick guest tests, until one fails. On kernel {kernel}: {killed} of",
-        f"{len(verdicts)} were found; a driver without a fault passes all of it.",
+        f"(`tests/proof`, {PROGRAMS} programs), then to the quick guest tests, until one fails. {found} of {len(known)} were found.",
         "",
-        "| fault | found by | as |",
-        "|---|---|---|",
+        "| fault | found by | as | kernel |",
+        "|---|---|---|---|",
+        *known,
     ]
-    for verdict in verdicts:
-        what = verdict.mutant.name + (f": {verdict.mutant.comment}" if verdict.mutant.comment else "")
-        how = verdict.how.replace("|", "\\|").replace("MismatchError", "").replace("tests.proof.guest.content.: ", "")
-        lines.append(f"| {what} | {verdict.by or '**nothing**'} | {how} |")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def old_rows(path: Path) -> list[str]:
+    """Those of an earlier run."""
+    if not path.exists():
+        return []
+    return [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("| ")][1:]
 
 
 def main() -> int:
     """Every mutant, or those named; exit status 1 when one was not found."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.proof.mutants", description=__doc__)
     parser.add_argument("--kernel", default="6.12", choices=[kernel.name for kernel in KERNELS])
-    parser.add_argument("--only", help="names or numbers with commas between them; docs/mutants.md is left as it is")
+    parser.add_argument("--only", help="names or numbers with commas between them, and not the driver without a fault")
     options = parser.parse_args()
     chosen = mutants()
     if options.only:
@@ -141,8 +155,6 @@ def main() -> int:
             f"{mutant.number} {mutant.name}: {last.by or 'FOUND BY NOTHING'} in {last.seconds:.0f} s: {last.how}",
             flush=True,
         )
-    if not options.only:
-        write_table(verdicts, options.kernel, TABLE)
     left = [verdict.mutant.name for verdict in verdicts if not verdict.by]
     print(
         f"{len(verdicts) - len(left)} of {len(verdicts)} mutants were found"

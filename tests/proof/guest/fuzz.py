@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import fcntl
 import functools
 import mmap
 import os
@@ -146,11 +145,10 @@ class Fuzzer:
         argument = self.argument(request)
         number = request ^ (1 << self.source.randrange(32)) if self.source.random() < 0.05 else request
         place: ctypes.Structure | ctypes.c_char = argument
+        if self.source.random() < 0.03:  # only its address is passed on
+            place = ctypes.c_char.from_address(self.source.choice((0, 1, self._address + len(self._memory) - 4)))
         try:
-            if self.source.random() < 0.03:
-                fcntl.ioctl(fd, number, self.source.choice((0, 1, self._address + len(self._memory) - 4)))
-            else:
-                libc.ioctl(fd, number, place)
+            libc.ioctl(fd, number, place)
             code = 0
         except OSError as error:
             code = error.errno or 0
@@ -223,13 +221,14 @@ def main() -> int:
         place = file_ranges(path)[0][0]
         with Direct(copy) as shown:
             before = shown.read(place, 1 << 20)
-        fds = [os.open(name, os.O_RDONLY) for name in (node, str(fs.path), str(path), "/dev/null", copy)]
-        with no_udev():
+        with contextlib.ExitStack() as opened:
+            fds = [os.open(name, os.O_RDONLY) for name in (node, str(fs.path), str(path), "/dev/null", copy)]
+            for fd in fds:
+                opened.callback(os.close, fd)
+            opened.enter_context(no_udev())
             results = as_root(calls - calls // 2, seed, kept, fds)
             for code, number in as_nobody(calls // 2, seed + 1, kept, fds).items():
                 results[code] = results.get(code, 0) + number
-        for fd in fds:
-            os.close(fd)
         settle()
         assert [held.minor for held in copies()] == [kept]
         path.write_bytes(bytes([2]) * (1 << 20))
