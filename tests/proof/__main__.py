@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.driver.bench.bench import Bench
+from tests.driver.bench.guest import Guest, GuestError
 from tests.driver.bench.kernels import KERNELS
 from tests.driver.bench.progress import say
 from tests.proof.programs import Program, write_programs
@@ -76,11 +77,28 @@ def play(bench: Bench, kernel: str, count: int, number: int, keep: Path | None) 
     return len(failures) + (worst > LOST_KIB)
 
 
+def call_at_random(bench: Bench, kernel: str, calls: int, number: int) -> int:
+    """Random calls of /dev/hcp on one kernel; 1 when one of them did something it must not."""
+    say(f"{kernel}: {calls} random calls")
+    begin = time.monotonic()
+    try:
+        with Guest(bench, kernel) as guest:
+            command = f"cd /hotcopy && python3 -m tests.proof.guest.fuzz {calls} {number}"
+            text = guest.run(command, timeout=1800).output
+    except GuestError as error:
+        print(f"{kernel} random calls FAILED\n{error}", flush=True)
+        return 1
+    results = ", ".join(" ".join(line.split()) for line in text.splitlines())
+    print(f"{kernel}: {calls} random calls in {time.monotonic() - begin:.0f} s: {results}", flush=True)
+    return 0
+
+
 def main() -> int:
     """Parse the command line and do it."""
     names = [kernel.name for kernel in KERNELS]
     parser = argparse.ArgumentParser(prog="python3 -m tests.proof", description=__doc__)
     parser.add_argument("--programs", type=int, default=3000, help="in all, shared out among the kernels (3000)")
+    parser.add_argument("--calls", type=int, default=50_000, help="random ioctl calls on each kernel (50000)")
     parser.add_argument("--kernel", action="append", choices=names, help="all of them if none is named")
     parser.add_argument("--seed", type=int, help="another one writes other programs (the time, if not given)")
     parser.add_argument("--keep", type=Path, default=CASES, help="where failures go, made small")
@@ -103,7 +121,10 @@ def main() -> int:
     number = options.seed if options.seed is not None else int(time.time())
     share = -(-options.programs // len(kernels))
     keep = None if options.no_shrink else options.keep
-    bad = sum(play(bench, kernel, share, number + at, keep) for at, kernel in enumerate(kernels))
+    bad = 0
+    for at, kernel in enumerate(kernels):
+        bad += play(bench, kernel, share, number + at, keep)
+        bad += call_at_random(bench, kernel, options.calls, number + at) if options.calls else 0
     return 1 if bad else 0
 
 

@@ -30,7 +30,7 @@ from tests.proof.guest.stage import Scene
 from tests.proof.guest.stores import Keeper, Plan, Store
 
 MOST = 4  # hot copies at one time
-QUIET = 10.0  # seconds in which what was copied is in the store
+QUIET = 30.0  # seconds in which what was copied is in the store, or the store has waited in vain to grow
 BUSY = 10.0  # seconds in which whoever still has a hot copy open has let go of it
 FLAGS = {"": 0, "nowait": NOWAIT, "dsync": DSYNC, "nowait dsync": NOWAIT | DSYNC}
 ENDED = (errno.EIO, errno.ENOSPC)
