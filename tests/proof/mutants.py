@@ -111,6 +111,7 @@ def write_table(verdicts: list[Verdict], kernel: str, path: Path) -> None:
     rows.update({verdict.mutant.name: row(verdict, kernel) for verdict in verdicts})
     known = [rows[mutant.name] for mutant in mutants() if mutant.name in rows]
     found = sum(NOTHING not in line for line in known)
+    untried = ", ".join(mutant.name for mutant in mutants() if mutant.name not in rows)
     lines = [
         "# Mutants",
         "",
@@ -120,6 +121,7 @@ def write_table(verdicts: list[Verdict], kernel: str, path: Path) -> None:
         "| fault | found by | as | kernel |",
         "|---|---|---|---|",
         *known,
+        *(["", f"Not tried yet: {untried}."] if untried else []),
     ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -151,6 +153,7 @@ def main() -> int:
     for mutant in chosen:
         verdicts.append(judge(mutant, options.kernel, tests))
         last = verdicts[-1]
+        write_table(verdicts, options.kernel, TABLE)
         print(
             f"{mutant.number} {mutant.name}: {last.by or 'FOUND BY NOTHING'} in {last.seconds:.0f} s: {last.how}",
             flush=True,
