@@ -5,7 +5,7 @@ KERNEL ?= 6.12
 PREPARE = python=$$(tests/setup/prepare) || exit 1; export PYTHONDONTWRITEBYTECODE=1;
 
 .DEFAULT_GOAL := help
-.PHONY: test test-quick lint demo bench proof mutants soak guest clean-cache help
+.PHONY: test test-quick lint demo bench proof mutants soak guest install pyz clean-cache help
 
 test: ## every test, in every kernel
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare && "$$python" -m pytest -v
@@ -36,6 +36,12 @@ soak: ## an hour of mixed load in a guest of 512 MiB, hot copies coming and goin
 
 guest: ## guest tests by hand: make guest KERNEL=6.12 K=expression
 	@$(PREPARE) "$$python" -m tests.driver.bench test $(KERNEL) $(if $(K),-k "$(K)")
+
+install: ## Hot Copy onto this machine: make install ARGS="--yes"; make install ARGS=uninstall
+	@python=$$(packaging/installer-python) || exit 1; "$$python" -m installer $(ARGS)
+
+pyz: ## dist/hotcopy-install.pyz, the installer with all it needs in one file
+	@python=$$(packaging/installer-python pip) || exit 1; "$$python" -m installer.pyz dist/hotcopy-install.pyz && ls -l dist
 
 clean-cache: ## remove everything built and kept outside the tree
 	rm -rf "$${HOTCOPY_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/hotcopy}"

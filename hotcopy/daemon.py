@@ -6,12 +6,12 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import select
 import signal
 import sys
 from collections.abc import Collection
 
 from hotcopy import libc
+from hotcopy.pipes import readable
 
 _IGNORED = (signal.SIGHUP, signal.SIGPIPE)
 _DEFAULT = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2)
@@ -63,7 +63,7 @@ def _leave_mount_namespace() -> None:
 
 def has_ended(pipe: int) -> bool:
     """Whether the process at the other end of the pipe, which never writes, has ended."""
-    return bool(select.select([pipe], [], [], 0)[0])
+    return readable(pipe, 0)
 
 
 def detach(name: bytes, keep: int) -> None:

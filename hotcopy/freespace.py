@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import select
 import signal
 import struct
 import time
@@ -24,6 +23,7 @@ from hotcopy.driver import Driver, HotCopy
 from hotcopy.errors import HcpError
 from hotcopy.fiemap import Extent
 from hotcopy.fsmap import Range
+from hotcopy.pipes import readable
 
 _EXT = ("ext2", "ext3", "ext4")  # ext4's code reads them all, and only it can tell
 _FAT = ("vfat", "msdos")
@@ -158,7 +158,7 @@ def _read(pipe: int, deadline: float) -> tuple[bytes, bool]:
     data = bytearray()
     while True:
         left = deadline - time.monotonic()
-        if left <= 0 or not select.select([pipe], [], [], left)[0]:
+        if left <= 0 or not readable(pipe, left):
             return bytes(data), False
         part = os.read(pipe, 1 << 20)
         if not part:

@@ -9,27 +9,36 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Iterable
-from typing import Callable
+from typing import Callable, NamedTuple
 
 from hotcopy import libc
+from hotcopy.pipes import readable
 
 _PROBE = "user.hotcopy-probe"  # an attribute that no file has
 
 
-def _start(root: int, job: Callable[[], None]) -> int:
-    """A child process that does ``job`` and holds nothing of ours but ``root``; its exit status is the errno."""
-    child = os.fork()
-    if child:
-        return child
+class _Child(NamedTuple):
+    """A child process, and the pipe through which it tells how it ended: SIGCHLD may be ignored, and nothing left to wait for."""
+
+    pid: int
+    pipe: int
+
+
+def _start(root: int, job: Callable[[], None]) -> _Child:
+    """A child process that does ``job`` and holds nothing of ours but ``root``; it tells the errno."""
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid:
+        os.close(writer)
+        return _Child(pid, reader)
     status = 255
     try:
         null = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2):
             os.dup2(null, fd)  # whoever reads our output must not wait for this process
         for fd in [int(text) for text in os.listdir("/proc/self/fd")]:
-            if fd > 2 and fd != root:  # the lock among them
+            if fd > 2 and fd not in (root, writer):  # the lock among them
                 with contextlib.suppress(OSError):
                     os.close(fd)
         job()
@@ -37,21 +46,27 @@ def _start(root: int, job: Callable[[], None]) -> int:
     except OSError as error:
         status = error.errno or 255
     finally:
-        os._exit(status)
+        with contextlib.suppress(OSError):
+            os.write(writer, bytes([status]))
+        os._exit(0)
 
 
-def _ended(child: int, patience: float) -> int | None:
+def _ended(child: _Child, patience: float) -> int | None:
     """The errno (0: none) that the child ended with, None when it has not within ``patience`` seconds."""
-    deadline = time.monotonic() + patience
-    pause = 0.001
-    while True:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 255
-        if time.monotonic() > deadline:
-            return None
-        time.sleep(pause)
-        pause = min(pause * 2, 0.1)
+    if not readable(child.pipe, patience):
+        return None
+    told = os.read(child.pipe, 1)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(child.pid, 0)
+    return told[0] if told else 255
+
+
+def _result(child: _Child, patience: float) -> int | None:
+    """As _ended(), for whoever asks once."""
+    try:
+        return _ended(child, patience)
+    finally:
+        os.close(child.pipe)
 
 
 def make_directory(root: int, name: str, patience: float) -> bool:
@@ -70,7 +85,7 @@ def make_directory(root: int, name: str, patience: float) -> bool:
         if os.getppid() != parent:
             os.rmdir(name, dir_fd=root)  # thawed after hcp had given up
 
-    number = _ended(_start(root, make), patience)
+    number = _result(_start(root, make), patience)
     if number:
         raise OSError(number, os.strerror(number))
     return number is not None
@@ -82,7 +97,7 @@ def is_frozen(root: int, patience: float) -> bool:
     def probe() -> None:
         os.removexattr(root, _PROBE)  # asks for write access before it looks
 
-    return _ended(_start(root, probe), patience) is None
+    return _result(_start(root, probe), patience) is None
 
 
 def write_back(root: int, others: Iterable[int], patience: float) -> int | None:
@@ -91,12 +106,15 @@ def write_back(root: int, others: Iterable[int], patience: float) -> int | None:
     None when it is done; or the first of ``others`` (roots too) that is frozen and keeps it from ever being done.
     """
     child = _start(root, lambda: libc.syncfs(root))
-    while True:
-        number = _ended(child, patience)
-        if number:
-            raise OSError(number, os.strerror(number))
-        if number == 0:
-            return None
-        for other in others:
-            if is_frozen(other, patience):
-                return other
+    try:
+        while True:
+            number = _ended(child, patience)
+            if number:
+                raise OSError(number, os.strerror(number))
+            if number == 0:
+                return None
+            for other in others:
+                if is_frozen(other, patience):
+                    return other
+    finally:
+        os.close(child.pipe)

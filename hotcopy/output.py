@@ -47,6 +47,13 @@ class Output:
                 self.failed = error.errno != errno.EPIPE
 
 
+class Silent(Output):
+    """Says nothing."""
+
+    def line(self, text: str = "") -> None:
+        """Drops the line."""
+
+
 def complain(text: str) -> None:
     """Writes one line to standard error, if there is one."""
     with contextlib.suppress(OSError):  # nobody is listening; the exit status says it too

@@ -16,7 +16,7 @@ from hotcopy import __version__, checks, output
 from hotcopy.attach import MODULE
 from hotcopy.errors import HcpError, UsageError
 from hotcopy.headers import install_command, os_release
-from hotcopy.output import Output
+from hotcopy.output import Output, Silent
 from hotcopy.run import Done, run, search_path
 
 _BUILD_PATIENCE = 1800.0  # seconds
@@ -196,13 +196,6 @@ def get_module(host: Host, wanted: Wanted, out: Output) -> None:
     out.line(f"The driver {MODULE} is loaded for kernel {host.release}.")
 
 
-class _Silent(Output):
-    """Says nothing."""
-
-    def line(self, text: str = "") -> None:
-        """Drops the line."""
-
-
 def this_host() -> Host:
     """The machine this runs on."""
     checkout = Path(__file__).resolve().parents[1] / "kmod"
@@ -222,7 +215,7 @@ def main(argv: Sequence[str] | None = None, host: Host | None = None) -> int:
             raise UsageError("nothing to do", "hcp-setup --get-module")
         checks.need_root()
         wanted = Wanted(silent=given.silent, no_binary=given.no_binary)
-        get_module(host or this_host(), wanted, _Silent() if wanted.silent else out)
+        get_module(host or this_host(), wanted, Silent() if wanted.silent else out)
     except HcpError as error:
         output.complain(f"hcp-setup: error: {error}")
         return error.exit_status

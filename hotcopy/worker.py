@@ -14,6 +14,7 @@ from typing import Callable, final
 from hotcopy import daemon, grow
 from hotcopy.devid import DevId
 from hotcopy.grow import Need, Outcome
+from hotcopy.pipes import readable
 
 _BETWEEN = "\0"  # the fields of a job: no path has it
 _END = b"\0\n"
@@ -45,7 +46,7 @@ def _serve(jobs: int, outcomes: int, job: Callable[[Need], Outcome]) -> None:
     locked = False
     while True:
         # Not before the first job: the store that is to grow is the smallest then, and fills the soonest.
-        if not locked and not select.select([jobs], [], [], _SOON)[0]:
+        if not locked and not readable(jobs, _SOON):
             daemon.lock_memory()
             locked = True
         need = _job(jobs)

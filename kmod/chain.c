@@ -212,9 +212,18 @@ bool hcp_chain_note(struct hcp_origin *origin, sector_t first, sector_t end)
 	return marked;
 }
 
+/* Whether all of these units are a store's: what goes there changes nothing of the origin. */
+static bool only_stores(const struct hcp_origin *origin, u64 unit, unsigned int count)
+{
+	unsigned int run = count;
+
+	return unit_is_stores(origin, unit, &run) && run == count;
+}
+
 /*
  * Whether a write to these sectors of the origin needs nothing more and may pass.  If
- * so it is noted; if not, some of it may be, since it will pass in the end.
+ * so it is noted; if not, some of it may be, since it will pass in the end.  A remainder
+ * of our own write to a store never waits: writes that do wait for it.
  */
 bool hcp_chain_may_pass(struct hcp_origin *origin, sector_t first, sector_t end)
 {
@@ -226,7 +235,8 @@ bool hcp_chain_may_pass(struct hcp_origin *origin, sector_t first, sector_t end)
 		spin_lock(hcp_region_lock(origin, unit));
 		may = hcp_chain_need(origin, unit, hcp_region_clip(unit, last - unit),
 				     &needed) == HCP_NEED_NOTHING &&
-		      chain_mark(origin, unit, needed.run);
+		      (chain_mark(origin, unit, needed.run) ||
+		       only_stores(origin, unit, needed.run));
 		spin_unlock(hcp_region_lock(origin, unit));
 	}
 	return may;
@@ -299,20 +309,25 @@ static bool to_be_moved(struct hcp_origin *origin, struct hcp_snap *to, u64 unit
 	return chain_wants(origin, to, unit, run);
 }
 
-/* One extent of @from: @to gets what is not there yet but needed, the rest is freed. */
-static int hand_over_extent(struct hcp_origin *origin, struct hcp_snap *to, u64 unit,
-			    const struct hcp_extent *e)
+/*
+ * One extent of @from: @to gets what is not there yet but needed, the rest is freed.
+ * False: there was no room for some of it, which is lost.
+ */
+static bool hand_over_extent(struct hcp_origin *origin, struct hcp_snap *to, u64 unit,
+			     const struct hcp_extent *e)
 {
 	unsigned int done, run;
-	int err;
+	bool moves, all = true;
 
 	for (done = 0; done < e->count; done += run) {
 		run = e->count - done;
-		if (to_be_moved(origin, to, unit + done, e, &run)) {
-			err = hcp_map_set(&to->preserved, unit + done, run, e->state,
-					  e->copy, e->store + done);
-			if (err)
-				return err;
+		moves = to_be_moved(origin, to, unit + done, e, &run);
+		if (moves && hcp_map_set(&to->preserved, unit + done, run, e->state, e->copy,
+					 e->store + done)) {
+			moves = false;
+			all = false;
+		}
+		if (moves) {
 			atomic64_add(run, &to->preserved_units);
 			if (hcp_extent_is_copy(e))
 				e->copy->snap = to;
@@ -320,16 +335,16 @@ static int hand_over_extent(struct hcp_origin *origin, struct hcp_snap *to, u64 
 			hcp_store_free(origin->store, e->store + done, run);
 		}
 	}
-	return 0;
+	return all;
 }
 
-static int hand_over_region(struct hcp_origin *origin, struct hcp_snap *from,
-			    struct hcp_snap *to, unsigned long index,
-			    const struct hcp_region *region)
+/* To the end in any case: what has moved must not be found, and freed, again. */
+static bool hand_over_region(struct hcp_origin *origin, struct hcp_snap *to,
+			     unsigned long index, const struct hcp_region *region)
 {
 	u64 first = (u64)index << HCP_REGION_SHIFT;
+	bool all = true;
 	unsigned int i;
-	int err;
 
 	for (i = 0; i < region->nr; i++)
 		if (hcp_extent_is_copy(&region->extent[i]))
@@ -337,11 +352,10 @@ static int hand_over_region(struct hcp_origin *origin, struct hcp_snap *from,
 	for (i = 0; i < region->nr; i++) {
 		const struct hcp_extent *e = &region->extent[i];
 
-		err = hand_over_extent(origin, to, first + e->first, e);
-		if (WARN_ON_ONCE(err))
-			return err;
+		if (!hand_over_extent(origin, to, first + e->first, e))
+			all = false;
 	}
-	return 0;
+	return all;
 }
 
 /* How many extents @to gets of @region; the region's lock is held. */
@@ -366,7 +380,7 @@ static unsigned int hand_over_room(struct hcp_origin *origin, struct hcp_snap *t
 /*
  * Everything @from preserved goes to @to, the next older one (NULL: there is none).
  * @from takes no new copies any more (dying).  Entries move, data does not.
- * -ENOMEM: some have moved, all are still found; try again.
+ * -ENOMEM: some have moved, some of the others may be lost; again, for nobody.
  */
 int hcp_chain_hand_over(struct hcp_origin *origin, struct hcp_snap *from,
 			struct hcp_snap *to)
@@ -375,6 +389,7 @@ int hcp_chain_hand_over(struct hcp_origin *origin, struct hcp_snap *from,
 	unsigned long index = 0;
 	unsigned int room;
 	spinlock_t *lock;
+	bool all;
 	int err;
 
 	while (xa_find(&from->preserved.regions, &index, ULONG_MAX, XA_PRESENT)) {
@@ -383,7 +398,9 @@ int hcp_chain_hand_over(struct hcp_origin *origin, struct hcp_snap *from,
 		while (to) {
 			room = hand_over_room(origin, to, index,
 					      xa_load(&from->preserved.regions, index));
-			if (hcp_map_has_room(&to->preserved, index, room))
+			/* Nothing moves, or there is room for it. */
+			if (room == HCP_MAP_ROOM ||
+			    hcp_map_has_room(&to->preserved, index, room))
 				break;
 			spin_unlock(lock);
 			err = hcp_map_reserve(&to->preserved, lock, index, room, GFP_KERNEL);
@@ -392,13 +409,12 @@ int hcp_chain_hand_over(struct hcp_origin *origin, struct hcp_snap *from,
 			spin_lock(lock);
 		}
 		region = xa_load(&from->preserved.regions, index);
-		err = hand_over_region(origin, from, to, index, region);
-		if (!err)
-			hcp_map_take(&from->preserved, index);
+		all = hand_over_region(origin, to, index, region);
+		hcp_map_take(&from->preserved, index);
 		spin_unlock(lock);
-		if (err)
-			return err;
 		hcp_region_free(region);
+		if (WARN_ON_ONCE(!all))
+			return -ENOMEM;
 		cond_resched();
 	}
 	return 0;

@@ -20,8 +20,14 @@ module_param(copy_memory_mib, uint, 0444);
 MODULE_PARM_DESC(copy_memory_mib,
 		 "memory for copies on their way to the store, in MiB (default: 64, at most 1/16 of the memory)");
 
-/* Units in the memory of copies, of all origins. */
+/* The memory of copies, of all origins, in units: on large pages more than what they copy. */
 static atomic_long_t copy_units_in_flight;
+
+/* What @count units take. */
+static unsigned int copy_cost(unsigned int count)
+{
+	return hcp_unit_pages(count) << (PAGE_SHIFT - HCP_UNIT_SHIFT);
+}
 
 void hcp_copy_memory_init(void)
 {
@@ -51,7 +57,9 @@ static unsigned int copy_clip_to_memory(struct hcp_origin *origin, unsigned int 
 	count = min(count, HCP_COPY_UNITS);
 	if (!atomic_read(&origin->nr_copies))
 		return count;
-	return used < allowed ? min_t(unsigned long, count, allowed - used) : 0;
+	if (used + copy_cost(1) > allowed)
+		return 0;
+	return min_t(unsigned long, count, round_down(allowed - used, copy_cost(1)));
 }
 
 static void copy_free_pages(struct hcp_copy *copy, unsigned int from)
@@ -68,7 +76,7 @@ static void copy_account(struct hcp_copy *copy)
 	if (atomic_inc_return(&origin->nr_copies) == 1)
 		WRITE_ONCE(origin->progress, jiffies);
 	atomic_add(copy->count, &origin->units_in_flight);
-	atomic_long_add(copy->count, &copy_units_in_flight);
+	atomic_long_add(copy_cost(copy->count), &copy_units_in_flight);
 }
 
 static void copy_free(struct hcp_copy *copy)
@@ -319,7 +327,7 @@ void hcp_copy_put(struct hcp_copy *copy)
 		return;
 	WRITE_ONCE(origin->progress, jiffies);
 	copy_free(copy);
-	atomic_long_sub(count, &copy_units_in_flight);
+	atomic_long_sub(copy_cost(count), &copy_units_in_flight);
 	atomic_sub(count, &origin->units_in_flight);
 	if (atomic_dec_and_test(&origin->nr_copies))
 		wake_up_var(&origin->nr_copies);

@@ -32,11 +32,11 @@
 #define HCP_SHORT_RETRY		(HZ / 50 ?: 1)
 
 /*
- * So many written units of a region make it dense: a twelfth to a quarter.  Not the same
+ * So many written units of a region make it dense: a fourteenth to a fifth.  Not the same
  * for all, or those of a file that is written at random would be read all at once.
  */
-#define HCP_DENSE_LEAST		(HCP_REGION_UNITS / 12)
-#define HCP_DENSE_SPREAD	(HCP_REGION_UNITS / 6)
+#define HCP_DENSE_LEAST		(HCP_REGION_UNITS / 14)
+#define HCP_DENSE_SPREAD	(HCP_REGION_UNITS / 7)
 
 /* A range as long as this is looked at by the worker, not by who submits. */
 #define HCP_INLINE_SECTORS	(4 * HCP_REGION_UNITS * HCP_UNIT_SECTORS)
@@ -78,10 +78,11 @@ bool hcp_cow_steal(struct hcp_origin *origin, struct bio *bio, sector_t first,
 {
 	if (cow_may_go(origin, first, end, from))
 		return false;
-	if (bio->bi_opf & REQ_NOWAIT) {
-		bio_wouldblock_error(bio);
-		return true;
-	}
+	/*
+	 * Whoever submits does not wait here.  One that got EAGAIN would come again, and
+	 * again, from io_uring without an end: nothing was copied meanwhile.
+	 */
+	bio->bi_opf &= ~REQ_NOWAIT;
 	cow_enqueue(origin, bio);
 	return true;
 }
@@ -157,6 +158,7 @@ enum cow_verdict {
 	COW_PASS,	/* nothing more is needed */
 	COW_WAITS,	/* it waits for a copy */
 	COW_AGAIN,	/* there is no memory for the copies it needs */
+	COW_LATER,	/* the map of its region cannot grow: others may be luckier */
 };
 
 /* cow_lock is held: it keeps the hot copies. */
@@ -164,6 +166,7 @@ static enum cow_verdict cow_bio(struct hcp_origin *origin, struct bio *bio)
 {
 	sector_t first, end;
 	u64 unit, last;
+	int err;
 
 	if (!hcp_origin_clip(origin, hcp_bio_disk(bio), hcp_bio_disk_sector(bio),
 			     bio_sectors(bio), &first, &end))
@@ -175,8 +178,9 @@ static enum cow_verdict cow_bio(struct hcp_origin *origin, struct bio *bio)
 	last = hcp_unit_behind(end);
 	do {
 		hcp_chain_reserve_marks(origin, first, end);
-		if (cow_start_copies(origin, unit, last))
-			return COW_AGAIN;
+		err = cow_start_copies(origin, unit, last);
+		if (err)
+			return err == -EAGAIN ? COW_AGAIN : COW_LATER;
 		if (hcp_mutant(WRITE_FIRST))
 			return COW_PASS;
 		if (cow_park(origin, bio, unit, last))
@@ -195,15 +199,15 @@ void hcp_cow_note(struct hcp_origin *origin, sector_t first, sector_t end)
 	mutex_unlock(&origin->cow_lock);
 }
 
-/* False: no memory now, come again. */
-static bool cow_serve(struct hcp_origin *origin, struct bio *bio)
+/* COW_AGAIN, COW_LATER: no memory now, come again. */
+static enum cow_verdict cow_serve(struct hcp_origin *origin, struct bio *bio)
 {
 	enum cow_verdict verdict;
 
 	/* Advice: what would need a copy is left out, see discard.c. */
 	if (bio_op(bio) == REQ_OP_DISCARD) {
 		hcp_discard(origin, bio);
-		return true;
+		return COW_PASS;
 	}
 	mutex_lock(&origin->cow_lock);
 	verdict = cow_bio(origin, bio);
@@ -211,7 +215,7 @@ static bool cow_serve(struct hcp_origin *origin, struct bio *bio)
 	/* Whoever throttles this write must not stop the removal of a hot copy. */
 	if (verdict == COW_PASS)
 		hcp_hook_route(bio, origin);
-	return verdict != COW_AGAIN;
+	return verdict;
 }
 
 /*
@@ -245,8 +249,11 @@ static bool cow_may_wait(struct hcp_origin *origin)
 	return may;
 }
 
-/* The next write to look at; NULL: none, or they are held. */
-static struct bio *cow_next(struct hcp_origin *origin)
+/*
+ * The next write to look at, those that wait for memory (@starved) after all others;
+ * NULL: none, or they are held.
+ */
+static struct bio *cow_next(struct hcp_origin *origin, bool *starved)
 {
 	struct bio *bio;
 
@@ -254,6 +261,9 @@ static struct bio *cow_next(struct hcp_origin *origin)
 		return NULL;
 	spin_lock(&origin->pending_lock);
 	bio = bio_list_pop(&origin->pending);
+	*starved = !bio;
+	if (!bio)
+		bio = bio_list_pop(&origin->starved);
 	spin_unlock(&origin->pending_lock);
 	if (!bio)
 		origin->short_seen = 0;
@@ -265,26 +275,30 @@ void hcp_cow_work(struct work_struct *work)
 	struct hcp_origin *origin = container_of(to_delayed_work(work),
 						 struct hcp_origin, cow_work);
 	struct blk_plug plug;
+	enum cow_verdict verdict;
 	struct bio *bio;
-	bool served;
+	bool starved;
 	int idx;
 
 	blk_start_plug(&plug);
 	for (;;) {
 		idx = hcp_hook_enter();
-		bio = cow_next(origin);
-		served = !bio || cow_serve(origin, bio);
+		bio = cow_next(origin, &starved);
+		verdict = bio ? cow_serve(origin, bio) : COW_PASS;
 		hcp_hook_leave(idx);
 		if (!bio)
 			break;
-		if (served)
+		if (verdict == COW_PASS || verdict == COW_WAITS)
 			continue;
 
-		/* To the end: one that needs much does not hold up all others. */
+		/* What needs no memory is not held up; who came first gets some first. */
 		spin_lock(&origin->pending_lock);
-		bio_list_add(&origin->pending, bio);
+		if (starved && verdict == COW_AGAIN)
+			bio_list_add_head(&origin->starved, bio);
+		else
+			bio_list_add(&origin->starved, bio);
 		spin_unlock(&origin->pending_lock);
-		if (!cow_may_wait(origin))
+		if (!starved || !cow_may_wait(origin))
 			continue;
 		hcp_writeback_hurry(origin);
 		queue_delayed_work(origin->wq, &origin->cow_work, HCP_SHORT_RETRY);
@@ -300,7 +314,7 @@ void hcp_cow_kick(struct hcp_origin *origin)
 	bool waiting;
 
 	spin_lock(&origin->pending_lock);
-	waiting = !bio_list_empty(&origin->pending);
+	waiting = !bio_list_empty(&origin->pending) || !bio_list_empty(&origin->starved);
 	spin_unlock(&origin->pending_lock);
 	if (waiting)
 		mod_delayed_work(origin->wq, &origin->cow_work, 0);

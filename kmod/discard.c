@@ -38,7 +38,11 @@ static void discard_note(struct hcp_origin *origin, sector_t from, sector_t to)
 		hcp_cow_note(origin, first, end);
 }
 
-/* Passes on the sectors [from, to) of the whole disk, which lie in @parent. */
+/*
+ * Passes on the sectors [from, to) of the whole disk, which lie in @parent.  Without
+ * memory they are left out: to wait for a piece could be for another origin, whose
+ * pieces wait for ours.
+ */
 static void discard_pass(struct hcp_origin *origin, struct bio *parent, sector_t from,
 			 sector_t to)
 {
@@ -47,8 +51,11 @@ static void discard_pass(struct hcp_origin *origin, struct bio *parent, sector_t
 
 	if (from == to)
 		return;
+	piece = hcp_bio_alloc(NULL, 0, parent->bi_opf, GFP_NOWAIT | __GFP_NOWARN,
+			      &origin->discard_bios);
+	if (!piece)
+		return;
 	discard_note(origin, from, to);
-	piece = hcp_bio_alloc(NULL, 0, parent->bi_opf, GFP_NOIO, &origin->discard_bios);
 	hcp_bio_same_dev(piece, parent);
 	piece->bi_iter.bi_sector = parent->bi_iter.bi_sector + skip;
 	piece->bi_iter.bi_size = (to - from) << SECTOR_SHIFT;

@@ -242,7 +242,8 @@ struct hcp_ioc_end {
  * HCP_IOC_WAIT: returns when something has happened since @seen (a hot copy came, went
  * or ended; a store wants space), or after @timeout_ms.  The first call with
  * HCP_WAIT_KEEPER makes the descriptor the keeper's until it is closed: while there is
- * one, a full store waits up to a second for it.  EBUSY: there is a keeper.  EINTR.
+ * one, a full store waits for it: 10 seconds, one when memory for copies is used up.
+ * EBUSY: there is a keeper.  EINTR.
  */
 struct hcp_ioc_wait {
 	__u32 size;

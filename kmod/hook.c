@@ -32,6 +32,13 @@ struct hcp_slot {
 static struct hcp_slot hcp_slots[HCP_MAX_SNAPSHOTS];
 static unsigned int hcp_slots_end;	/* one behind the last in use */
 
+/* A bio that was submitted only to see that it comes by; hcp_control_lock. */
+static struct {
+	const struct bio *bio;		/* NULL: it has, or there is none; set last */
+	const struct gendisk *disk;	/* a driver that passes it on does not count */
+	const struct task_struct *task;	/* nor does a worker */
+} hook_test;
+
 /* Who judges writes and lets them go, asleep below hcp_hook_route() perhaps. */
 static struct srcu_struct text_srcu;
 
@@ -161,6 +168,9 @@ static void notrace hcp_hook_callback(unsigned long ip, unsigned long parent_ip,
 	const struct bio *bio = (struct bio *)hcp_ftrace_argument(fregs);
 	unsigned int i;
 
+	if (unlikely(bio == READ_ONCE(hook_test.bio)) && hook_test.task == current &&
+	    hook_test.disk == hcp_bio_disk(bio))
+		WRITE_ONCE(hook_test.bio, NULL);
 	if (!bio_changes_data(bio))
 		return;
 	for (i = 0; i < READ_ONCE(hcp_slots_end); i++)
@@ -192,6 +202,44 @@ static int hook_register(const char **reason)
 	return err;
 }
 
+static void hook_unregister(void)
+{
+	/* After a bug in ftrace the call stays patched: so must we, for ever. */
+	if (WARN_ON(unregister_ftrace_function(&hcp_hook_ops)))
+		__module_get(THIS_MODULE);
+	ftrace_set_filter(&hcp_hook_ops, NULL, 0, 1);
+}
+
+/*
+ * Sees that what is submitted comes by.  A compiler that merges the function into its
+ * caller, submit_bio(), would have us miss writes, without a word.
+ */
+static int hook_try(struct hcp_origin *origin, const char **reason)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+	struct bio_vec vec;
+	struct bio bio;
+	bool works;
+
+	if (!page)
+		return -ENOMEM;
+	/* NOWAIT: a device that is suspended refuses it, which is of no interest. */
+	hcp_bio_init(&bio, origin->bdev, &vec, 1, REQ_OP_READ | REQ_NOWAIT);
+	__bio_add_page(&bio, page, origin->block_size, 0);
+	hook_test.disk = origin->disk;
+	hook_test.task = current;
+	smp_store_release(&hook_test.bio, &bio);
+	submit_bio_wait(&bio);
+	works = !READ_ONCE(hook_test.bio);
+	WRITE_ONCE(hook_test.bio, NULL);
+	bio_uninit(&bio);
+	__free_page(page);
+	if (works)
+		return 0;
+	*reason = "what is written does not come by " HCP_HOOKED " in this kernel";
+	return -EOPNOTSUPP;
+}
+
 /* From here on the writes to @origin are looked at.  hcp_control_lock is held. */
 int hcp_hook_track(struct hcp_origin *origin, const char **reason)
 {
@@ -208,6 +256,11 @@ int hcp_hook_track(struct hcp_origin *origin, const char **reason)
 		err = hook_register(reason);
 		if (err)
 			return err;
+		err = hook_try(origin, reason);
+		if (err) {
+			hook_unregister();
+			return err;
+		}
 	}
 	origin->slot = slot;
 	rcu_assign_pointer(hcp_slots[slot].origin, origin);
@@ -230,12 +283,8 @@ void hcp_hook_untrack(struct hcp_origin *origin)
 		end--;
 	WRITE_ONCE(hcp_slots_end, end);
 	synchronize_rcu();
-	if (!end) {
-		/* After a bug in ftrace the call stays patched: so must we, for ever. */
-		if (WARN_ON(unregister_ftrace_function(&hcp_hook_ops)))
-			__module_get(THIS_MODULE);
-		ftrace_set_filter(&hcp_hook_ops, NULL, 0, 1);
-	}
+	if (!end)
+		hook_unregister();
 }
 
 /* Before the text goes away: nobody is in it, asleep or on the way in or out. */

@@ -42,6 +42,7 @@ static void origin_init(struct hcp_origin *origin)
 		spin_lock_init(&origin->region_lock[i]);
 	spin_lock_init(&origin->pending_lock);
 	bio_list_init(&origin->pending);
+	bio_list_init(&origin->starved);
 	INIT_DELAYED_WORK(&origin->cow_work, hcp_cow_work);
 	mutex_init(&origin->cow_lock);
 	init_llist_head(&origin->read_done);
@@ -194,7 +195,7 @@ static bool origin_has_pending(struct hcp_origin *origin)
 	bool has;
 
 	spin_lock(&origin->pending_lock);
-	has = !bio_list_empty(&origin->pending);
+	has = !bio_list_empty(&origin->pending) || !bio_list_empty(&origin->starved);
 	spin_unlock(&origin->pending_lock);
 	return has;
 }

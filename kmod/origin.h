@@ -54,7 +54,8 @@ struct hcp_origin {
 
 	/* stolen writes, until the old data is safe */
 	spinlock_t pending_lock;
-	struct bio_list pending;	/* @pending_lock */
+	struct bio_list pending;	/* @pending_lock: not looked at yet */
+	struct bio_list starved;	/* @pending_lock: their copies need memory */
 	struct delayed_work cow_work;
 	struct mutex cow_lock;		/* held while one stolen write is looked at */
 	bool no_around;			/* it has bad sectors: read what is needed only; read anywhere */

@@ -53,6 +53,7 @@ void hcp_read_recheck_work(struct work_struct *work);
 /* write.c */
 void hcp_write(struct hcp_snap *snap, struct bio *bio);
 void hcp_write_partial_work(struct work_struct *work);
+void hcp_write_whole_work(struct work_struct *work);
 void hcp_write_done_work(struct work_struct *work);
 void hcp_write_forget(struct hcp_request *request);
 

@@ -32,9 +32,11 @@ static int snap_init_io(struct hcp_snap *snap)
 	INIT_LIST_HEAD(&snap->writing);
 	bio_list_init(&snap->deferred);
 	bio_list_init(&snap->partial);
+	bio_list_init(&snap->whole);
 	init_llist_head(&snap->written);
 	INIT_WORK(&snap->queue_work, hcp_disk_queue_work);
 	INIT_WORK(&snap->partial_work, hcp_write_partial_work);
+	INIT_WORK(&snap->whole_work, hcp_write_whole_work);
 	INIT_WORK(&snap->written_work, hcp_write_done_work);
 	init_llist_head(&snap->recheck);
 	INIT_WORK(&snap->recheck_work, hcp_read_recheck_work);

@@ -58,6 +58,8 @@ struct hcp_snap {
 	struct bio_list deferred;	/* @queue_lock: overlap one of them */
 	struct bio_list partial;	/* @queue_lock: less than whole units */
 	struct work_struct partial_work;
+	struct bio_list whole;		/* @queue_lock: whole units */
+	struct work_struct whole_work;
 	struct page *merge_page;	/* partial_work only */
 	struct llist_head written;	/* struct hcp_piece */
 	struct work_struct written_work;	/* on @written_wq: it may wait for memory */

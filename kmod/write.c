@@ -4,6 +4,7 @@
  * place the second time, and into the private map when it is there.  Requests that
  * overlap are served one after the other; less than a unit is read, merged, written.
  */
+#include <linux/blkdev.h>
 #include <linux/completion.h>
 #include <linux/delay.h>
 
@@ -302,39 +303,51 @@ static void write_partial(struct hcp_request *request)
 	hcp_request_put(request, status);
 }
 
+/* The next request of those in @bios that overlaps none under way; NULL: none is left. */
+static struct hcp_request *write_next(struct hcp_snap *snap, struct bio_list *bios)
+{
+	struct hcp_request *request;
+	struct bio *bio;
+
+	do {
+		spin_lock(&snap->queue_lock);
+		bio = bio_list_pop(bios);
+		spin_unlock(&snap->queue_lock);
+		request = bio ? write_begin(snap, bio) : NULL;
+	} while (bio && !request);
+	return request;
+}
+
 void hcp_write_partial_work(struct work_struct *work)
 {
 	struct hcp_snap *snap = container_of(work, struct hcp_snap, partial_work);
 	struct hcp_request *request;
-	struct bio *bio;
 
-	for (;;) {
-		spin_lock(&snap->queue_lock);
-		bio = bio_list_pop(&snap->partial);
-		spin_unlock(&snap->queue_lock);
-		if (!bio)
-			return;
-		request = write_begin(snap, bio);
-		if (request)
-			write_partial(request);
-	}
+	while ((request = write_next(snap, &snap->partial)))
+		write_partial(request);
 }
 
-/* Serves a write. */
+void hcp_write_whole_work(struct work_struct *work)
+{
+	struct hcp_snap *snap = container_of(work, struct hcp_snap, whole_work);
+	struct hcp_request *request;
+	struct blk_plug plug;
+
+	blk_start_plug(&plug);
+	while ((request = write_next(snap, &snap->whole))) {
+		write_units(request, request->first, request->last);
+		hcp_request_put(request, 0);
+	}
+	blk_finish_plug(&plug);
+}
+
+/* Serves a write, not here: it may wait for a store to grow, and reads must not. */
 void hcp_write(struct hcp_snap *snap, struct bio *bio)
 {
-	struct hcp_request *request;
+	bool partial = write_is_partial(bio);
 
-	if (write_is_partial(bio)) {
-		spin_lock(&snap->queue_lock);
-		bio_list_add(&snap->partial, bio);
-		spin_unlock(&snap->queue_lock);
-		queue_work(snap->wq, &snap->partial_work);
-		return;
-	}
-	request = write_begin(snap, bio);
-	if (!request)
-		return;
-	write_units(request, request->first, request->last);
-	hcp_request_put(request, 0);
+	spin_lock(&snap->queue_lock);
+	bio_list_add(partial ? &snap->partial : &snap->whole, bio);
+	spin_unlock(&snap->queue_lock);
+	queue_work(snap->wq, partial ? &snap->partial_work : &snap->whole_work);
 }

@@ -12,6 +12,8 @@ from installer.matrix.model import Scheme
 # The first numbers of a release: 6.1.0-56-amd64, 2.6.32-24-generic, 6.13-rc3-amd64, 6.13.0-0.rc3.20241220git.fc42.
 _BASE = re.compile(r"(?P<base>\d+\.\d+(\.\d+)*)(?:-(?:0\.)?rc(?P<candidate>\d+))?")
 _DEBIAN = re.compile(r"\bDebian (?P<version>\d[^\s)]*)")
+# Further on in /proc/version stands the compiler's own version: (gcc (Debian 12.2.0-14) 12.2.0).
+_DEBIAN_SIGNATURE = re.compile(r"Linux version \S+ \(Debian (?P<version>\d[^\s)]*)")
 _UBUNTU_SIGNATURE = re.compile(r"Ubuntu (?P<base>[^- ]+)-(?P<abi>\d+)[.-](?P<upload>[^- ]+)")
 _UBUNTU_BUILD = re.compile(r"#(?P<upload>\S+)-Ubuntu\b")
 _UBUNTU_RELEASE = re.compile(r"(?P<base>\d+\.\d+\.\d+)-(?P<abi>\d+)-[a-z]")
@@ -49,7 +51,7 @@ def identify(release: str, version: str, signature: str = "") -> KernelIdentity:
 
 
 def _versions(release: str, version: str, signature: str) -> list[tuple[Scheme, str]]:
-    if debian := _DEBIAN.search(f"{version} {signature}"):
+    if debian := _DEBIAN.search(version) or _DEBIAN_SIGNATURE.match(signature):
         return [(Scheme.DEBIAN, debian["version"])]
     if ubuntu := _ubuntu(release, version, signature):
         return [(Scheme.UBUNTU, ubuntu)]
@@ -63,7 +65,7 @@ def _versions(release: str, version: str, signature: str) -> list[tuple[Scheme, 
 
 
 def _ubuntu(release: str, version: str, signature: str) -> str | None:
-    if found := _UBUNTU_SIGNATURE.search(signature):
+    if found := _UBUNTU_SIGNATURE.match(signature):
         return f"{found['base']}-{found['abi']}.{found['upload']}"
     build, name = _UBUNTU_BUILD.match(version), _UBUNTU_RELEASE.match(release)
     return f"{name['base']}-{name['abi']}.{build['upload']}" if build and name else None

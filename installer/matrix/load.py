@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib import resources
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from installer.matrix.rows import unique, verified
 NAME = "matrix.yaml"
 
 
+@functools.cache  # reading takes a fifth of a second, and seconds on an emulated machine
 def load(path: Path | None = None) -> Matrix:
     """The matrix in the file, by default the one that belongs to this installer; MatrixError names file, key, cause."""
     # In a package and in a .pyz the file is data of this package; in the tree that is a link to it.

@@ -82,8 +82,15 @@ static inline void hcp_bio_clear_polled(struct bio *bio)
 	bio_clear_polled(bio);
 #elif defined(REQ_POLLED)
 	bio->bi_opf &= ~REQ_POLLED;
+#ifdef REQ_ALLOC_CACHE
+	bio->bi_opf &= ~REQ_ALLOC_CACHE;
+#endif
 #else
 	bio->bi_opf &= ~REQ_HIPRI;
+#endif
+	/* be4d234d7aeb ("bio: add allocation cache abstraction"), 5.15: a flag until 5.17 */
+#ifdef HCP_HAVE_BIO_PERCPU_CACHE
+	bio_clear_flag(bio, BIO_PERCPU_CACHE);
 #endif
 }
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 from tests.driver.guest.disks import ROOMY, SIZE, filesystem, partitions
@@ -15,6 +16,9 @@ ENGINES = {
     "polled": "ioengine=pvsync2\ndirect=1\nhipri=1",
     "mapped": "ioengine=mmap",
 }
+# Later ones refuse it on a queue that may not poll, as those of these disks.
+LAST_POLLED_ANYWHERE = (6, 10)
+POLLED_RING = "ioengine=io_uring\ndirect=1\nhipri=1\niodepth=4"
 JOBS = """[global]
 directory={}
 size=3M
@@ -29,9 +33,16 @@ randseed=1
 """
 
 
+def engines() -> dict[str, str]:
+    """Those that this kernel has."""
+    release = tuple(map(int, os.uname().release.split(".")[:2]))
+    return ENGINES if release > LAST_POLLED_ANYWHERE else {**ENGINES, "polled ring": POLLED_RING}
+
+
 def test_verified_by_fio() -> None:
+    chosen = engines()
     with partitions(SIZE) as (node,), filesystem("ext4", node) as fs:
-        jobs = JOBS.format(fs.path) + "".join(f"[{name}]\n{lines}\n" for name, lines in ENGINES.items())
+        jobs = JOBS.format(fs.path) + "".join(f"[{name}]\n{lines}\n" for name, lines in chosen.items())
         description = fs.path.parent / "jobs.fio"
         description.write_text(jobs, encoding="ascii")
         with subprocess.Popen(
@@ -47,4 +58,4 @@ def test_verified_by_fio() -> None:
             output = process.communicate(timeout=60)[0]
         assert process.returncode == 0, output
         assert rounds >= 1
-        assert output.count("err= 0") == len(ENGINES), output
+        assert output.count("err= 0") == len(chosen), output

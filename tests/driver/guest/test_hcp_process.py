@@ -51,3 +51,13 @@ def test_help_and_version_need_nothing() -> None:
     for option in ("-m", "--skip-mount", "-o", "-c", "-q", "-l", "-r", "-s", "-v", "-h"):
         assert option in help_text
     assert run("hotcopy", "-h") == help_text
+
+
+@pytest.mark.one_kernel
+def test_no_children_to_wait_for_and_many_descriptors(ext4: Origin) -> None:
+    # An ignored SIGCHLD is inherited; descriptors from 1024 on are beyond select().
+    crowd = "import os; [os.dup2(0, fd) for fd in range(10, 1500)]; os.execvp('hcp', ['hcp', '--skip-mount', %r])"
+    line = f"trap '' CHLD; ulimit -n 4096; exec python3 -c \"{crowd % ext4.node}\""
+    done = outcome("sh", "-c", line)
+    assert (done.status, done.err) == (0, "")
+    assert len(copies()) == 1
