@@ -113,7 +113,7 @@ class Sizes:
 
     iops: int
     seconds: float = 3.0
-    long: float = 5.0  # large writes: old data waits 100 ms for company, which must not weigh
+    long: float = 8.0  # large writes: old data waits 100 ms for company, which must not weigh
     short: float = 1.5  # reads, and what does not copy
     patience: float = 12.0  # a work that has to be done to its end is given up after so long
 
@@ -185,7 +185,7 @@ class Plan:
     @property
     def sizes(self) -> Sizes:
         """The sizes that go with it."""
-        return Sizes(self.iops, self.seconds, self.seconds * 5 / 3, self.seconds / 2)
+        return Sizes(self.iops, self.seconds, self.seconds * 8 / 3, self.seconds / 2)
 
     def is_wanted(self, name: str) -> bool:
         """Whether this work, or FREEZES, is part of it."""
