@@ -5,7 +5,7 @@ KERNEL ?= 6.12
 PREPARE = python=$$(tests/setup/prepare) || exit 1; export PYTHONDONTWRITEBYTECODE=1;
 
 .DEFAULT_GOAL := help
-.PHONY: test test-quick test-install lint demo bench guest install pyz clean-cache help
+.PHONY: test test-quick test-thorough test-install lint demo bench guest install pyz clean-cache help
 
 test: ## every test, in every kernel
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare && "$$python" -m pytest -v
@@ -13,6 +13,9 @@ test: ## every test, in every kernel
 test-quick: ## lint, unit tests, and the quick tests in one kernel (KERNEL=6.12)
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare $(KERNEL) && \
 	"$$python" -m pytest -v --kernels=$(KERNEL) -m "not guest or quick"
+
+test-thorough: ## as make test, with the driver's core on every kernel instead of on two of them
+	@$(PREPARE) "$$python" -m tests.driver.bench prepare && "$$python" -m pytest -v --thorough
 
 test-install: ## hotcopy-install on fresh machines: Debian 11, 12 and 13 in guests, about half an hour each
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare 5.10 6.1 6.12 && \

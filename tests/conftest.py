@@ -17,6 +17,7 @@ collect_ignore = ["driver/guest", "demo/guest_demo.py"]  # these run in guests
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Which kernels to boot."""
     names = ",".join(kernel.name for kernel in KERNELS)
+    parser.addoption("--thorough", action="store_true", help="the driver's core tests on every kernel")
     parser.addoption(
         "--installs", action="store_true", help="hotcopy-install on fresh machines, too: half an hour each"
     )

@@ -19,6 +19,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "guest_test" in metafunc.fixturenames:
         tests = list_tests()
         chosen = kernel_names(metafunc.config)
+        thorough = bool(metafunc.config.getoption("--thorough"))
         metafunc.parametrize(
             ("kernel", "guest_test"),
             [
@@ -30,7 +31,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 )
                 for kernel in chosen
                 for test in tests
-                if kernel in test.kernels(chosen)
+                if kernel in test.kernels(chosen, thorough=thorough)
             ],
         )
 
