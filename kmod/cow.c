@@ -301,15 +301,21 @@ void hcp_cow_work(struct work_struct *work)
 	wake_up_var(&origin->pending);
 }
 
+/* Whether a stolen write is not let go yet, but for those that wait for a read. */
+bool hcp_cow_has_pending(struct hcp_origin *origin)
+{
+	bool has;
+
+	spin_lock(&origin->pending_lock);
+	has = !bio_list_empty(&origin->pending) || !bio_list_empty(&origin->starved);
+	spin_unlock(&origin->pending_lock);
+	return has;
+}
+
 /* Memory has come free: those that wait for it may go on. */
 void hcp_cow_kick(struct hcp_origin *origin)
 {
-	bool waiting;
-
-	spin_lock(&origin->pending_lock);
-	waiting = !bio_list_empty(&origin->pending) || !bio_list_empty(&origin->starved);
-	spin_unlock(&origin->pending_lock);
-	if (waiting)
+	if (hcp_cow_has_pending(origin))
 		mod_delayed_work(origin->wq, &origin->cow_work, 0);
 }
 

@@ -14,6 +14,7 @@ void hcp_cow_hold(struct hcp_origin *origin);
 void hcp_cow_release(struct hcp_origin *origin);
 void hcp_cow_note(struct hcp_origin *origin, sector_t first, sector_t end);
 void hcp_cow_work(struct work_struct *work);
+bool hcp_cow_has_pending(struct hcp_origin *origin);
 void hcp_cow_kick(struct hcp_origin *origin);
 void hcp_cow_resume(struct hcp_origin *origin, struct bio_list *bios);
 

@@ -190,21 +190,11 @@ fail:
 	return ERR_PTR(err);
 }
 
-static bool origin_has_pending(struct hcp_origin *origin)
-{
-	bool has;
-
-	spin_lock(&origin->pending_lock);
-	has = !bio_list_empty(&origin->pending) || !bio_list_empty(&origin->starved);
-	spin_unlock(&origin->pending_lock);
-	return has;
-}
-
 /* Waits for everything under way; nothing new comes, it is not tracked any more. */
 static void origin_drain(struct hcp_origin *origin)
 {
 	mod_delayed_work(origin->wq, &origin->cow_work, 0);
-	wait_var_event(&origin->pending, !origin_has_pending(origin));
+	wait_var_event(&origin->pending, !hcp_cow_has_pending(origin));
 	/* The last one it took may still become a copy or pieces of a discard. */
 	flush_delayed_work(&origin->cow_work);
 	hcp_writeback_hurry(origin);

@@ -7,14 +7,27 @@ import contextlib
 import errno
 import os
 import re
+import subprocess
 from collections.abc import Iterator
 
 from hotcopy.driver import Driver, HotCopy, Origin
 from hotcopy.errors import DriverError
-from tests.driver.guest.commands import eventually
+from tests.driver.guest.commands import eventually, run
 from tests.driver.guest.hcp import call, hcp
 
 CREATED = re.compile(r"^Hot Copy created at: (/dev/hcp\d+)$", re.MULTILINE)
+
+
+def unload_driver() -> None:
+    """No driver is loaded afterwards."""
+    # A keeper that hcp has just started needs a moment to see that there is nothing to keep.
+    assert eventually(lambda: not subprocess.call(("sh", "-c", "! [ -e /sys/module/hcpdriver ] || rmmod hcpdriver")))
+
+
+def load_driver(*parameters: str) -> None:
+    """The driver anew, with these parameters."""
+    unload_driver()
+    run("modprobe", "hcpdriver", *parameters)
 
 
 def attempt(*words: str) -> tuple[int, str]:

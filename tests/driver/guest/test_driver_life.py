@@ -6,17 +6,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.driver.guest.background import Beat, background
-from tests.driver.guest.commands import eventually, run
 from tests.driver.guest.direct import Direct
 from tests.driver.guest.disks import FIFREEZE, FITHAW, MIB, Filesystem, filesystem, partitions
-from tests.driver.guest.hotcopies import attempt, remove, remove_all, take_bare
+from tests.driver.guest.hotcopies import attempt, load_driver, remove, remove_all, take_bare
 
 pytestmark = pytest.mark.two_kernels
 
@@ -29,24 +27,17 @@ def fixture_fs() -> Iterator[Filesystem]:
         yield made
 
 
-def load(*parameters: str) -> None:
-    """The driver anew, with these parameters."""
-    # A keeper that hcp has just started needs a moment to see that there is nothing to keep.
-    assert eventually(lambda: not subprocess.call(("sh", "-c", "! [ -e /sys/module/hcpdriver ] || rmmod hcpdriver")))
-    run("modprobe", "hcpdriver", *parameters)
-
-
 @pytest.mark.quick
 def test_refused_kernels(fs: Filesystem) -> None:
     release = os.uname().release
     try:
-        load(f"refuse_kernel={release[:4]}*")
+        load_driver(f"refuse_kernel={release[:4]}*")
         status, text = attempt("--skip-mount", fs.node)
         assert status == 1 and "refuse_kernel" in text, text
-        load("refuse_kernel=3.*")
+        load_driver("refuse_kernel=3.*")
         remove(take_bare(fs.node))
     finally:
-        load()
+        load_driver()
 
 
 @pytest.mark.kernel_log(allow=r"hcp: \S+ was thawed by somebody else")

@@ -5,17 +5,15 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.driver.guest.commands import eventually, run
 from tests.driver.guest.devices import queue_of
 from tests.driver.guest.direct import Direct
 from tests.driver.guest.disks import DISK, MIB, file_ranges, filesystem, partitions
-from tests.driver.guest.hotcopies import hot_copy, info
+from tests.driver.guest.hotcopies import hot_copy, info, load_driver, unload_driver
 
 PAGE = 4096
 FILE = 16 * MIB
@@ -25,14 +23,13 @@ PATIENCE = 60.0  # seconds; each write that waits before a store's cost 20 ms, f
 @pytest.fixture
 def little_memory() -> Iterator[None]:
     """The driver with the least memory for copies, and a disk that takes no more than 64 KiB at once: our writes are split."""
-    assert eventually(lambda: not subprocess.call(("sh", "-c", "! [ -e /sys/module/hcpdriver ] || rmmod hcpdriver")))
-    run("modprobe", "hcpdriver", "copy_memory_mib=1")
+    load_driver("copy_memory_mib=1")
     limit = queue_of(DISK) / "max_sectors_kb"
     before = limit.read_text(encoding="ascii")
     limit.write_text("64", encoding="ascii")
     yield
     limit.write_text(before, encoding="ascii")
-    assert eventually(lambda: not subprocess.call(("rmmod", "hcpdriver")))
+    unload_driver()
 
 
 def test_store_writes_wait_for_no_others(little_memory: None) -> None:
