@@ -99,7 +99,7 @@ def command(python: str) -> Iterator[PayloadFile]:
     yield PayloadFile("usr/sbin/hcp-setup", _launcher(python, "hotcopy.setup"), 0o755)
     yield PayloadFile(_SYSTEM, _launcher(python, "hotcopy.system"), 0o755)
     for item in sorted(bundle().joinpath("man").iterdir(), key=lambda item: item.name):
-        if item.name.endswith(".8"):
+        if item.name.startswith("hcp") and item.name.endswith(".8"):
             yield PayloadFile(f"usr/share/man/man8/{item.name}", item.read_bytes())
 
 
