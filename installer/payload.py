@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is installed where, when it is built from the sources that the installer carries.
-
-Once there are packages, building and installing those takes the place of these files; the rest of a plan stays.
-"""
+"""What is installed where, when it is built from the sources that the installer carries; packages have the same files."""
 
 from __future__ import annotations
 

@@ -156,7 +156,6 @@ def build(context: Context, journal: Journal, options: Options) -> Plan:
         if not _is_done(context, journal, source):
             steps += [*_packages(context, packager, journal), *_from_repository(packager, options)]
     else:
-        # Packages built on the spot will come in here, in the place of files of our own.
         source = f"the sources of Hot Copy {__version__} that this installer carries"
         steps += [*_packages(context, packager, journal), *_own_files(context, journal, python)]
     digest = payload.digest(payload.driver())

@@ -45,6 +45,7 @@ class Client:
             "-oAcquire::Languages=none",
             "-oAPT::Architecture=amd64",
             "-oAcquire::Check-Valid-Until=true",
+            "-oAcquire::Check-Date=true",  # a mirror of one day may have switched both off for this host
         ]
         argv = ["apt-get", "-q", *options, *words]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False, cwd=self.root)

@@ -27,6 +27,7 @@ KEPT = (
     "/var/log",
     "/var/lib/dkms/mok.key",
     "/var/lib/dkms/mok.pub",
+    "/usr/lib/python3/dist-packages/__pycache__",  # of lsb_release, which Debian 11's DKMS runs
 )
 PRUNED = " -o ".join(f"-path {path}" for path in KEPT)
 LISTING = f"find / \\( {PRUNED} \\) -prune -o -printf '%y %m %p %l\\n' | sort"

@@ -59,7 +59,8 @@ def test_signed_for_one_kernel_and_the_same_twice(bench: Bench, tmp_path: Path) 
     (same,) = contents(packed, tmp_path / "rpm-files")
     assert same.read_bytes() == module.read_bytes()
     needs = run(["rpm", "-qp", "--nosignature", "--requires", "--provides", "--conflicts", packed]).stdout
-    assert f"kernel-uname-r = {release}" in needs and f"hotcopy-modules = {__version__}" in needs
+    # A release of Debian's is no version of RPM's; el9-modules.spec among the golden files has one of EL.
+    assert "kernel-uname-r" not in needs and f"hotcopy-modules = {__version__}" in needs
 
 
 def test_what_is_missing_is_named(

@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from installer.build import deb, facts, rpm
-from installer.build.targets import TARGETS
+from installer.build import deb, facts, rpm, template
+from installer.build.targets import TARGETS, by_key
 
 PLACE = Path(__file__).with_name("golden")
 _LENGTHY = ("copyright", "lintian-overrides")  # in debian/: they say the same whatever happens
@@ -24,6 +24,20 @@ def rendered() -> dict[str, str]:
     for file in deb.debian_directory(found):
         if not file.path.endswith((*_LENGTHY, ".service", ".udev", ".dkms")):
             files[f"debian-{file.path}"] = file.data.decode()
+    values = {**deb.values(found), "release": "6.1.0-56-amd64", "architecture": "amd64"}
+    for file in template.directory("deb/modules", values):
+        if not file.path.endswith(_LENGTHY):
+            files[f"debian-modules-{file.path}"] = file.data.decode()
+    for release, target in (
+        ("5.14.0-570.12.1.el9_6.x86_64", by_key("el9")),
+        ("6.4.0-150600.23-default", by_key("suse15")),
+    ):
+        values = {
+            **rpm.values(found, target),
+            "release": release,
+            "module": f"/usr/lib/modules/{release}/updates/hcpdriver.ko",
+        }
+        files[f"{target.key}-modules.spec"] = template.file("rpm/hotcopy-modules.spec.j2", values)
     for target in TARGETS:
         files[f"{target.key}.spec"] = rpm.spec(found, target)
         files[f"{target.key}.macros"] = rpm.macros(target)
