@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The real dnf, rpm and DKMS, in a tree that is not booted: scriptlets, and what is built, kept and left.
+"""The real dnf, rpm and DKMS, in a tree that is booted then: scriptlets, and what is built, works, is kept and left.
 
 There is no distribution with RPM here, so kernel and userland are Debian's; a package says what Debian brings.
 """
@@ -14,6 +14,7 @@ import pytest
 from hotcopy import __version__
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.run import run
+from tests.packages.booted import booted, works
 from tests.packages.conftest import hotcopy_install
 from tests.packages.keys import Keyring
 from tests.packages.older import OLDER, build_older
@@ -87,6 +88,10 @@ def test_install_upgrade_and_erase(bench: Bench, repository: Path, tmp_path: Pat
     assert OLDER not in tree.run("dkms status")[1]
     assert tree.run("hcp --help")[1].startswith("usage: hcp")
     assert tree.run("ls /usr/lib/hotcopy/hotcopy/__pycache__")[0] == 0
+
+    with booted(bench, KERNEL, tree, release) as guest:
+        guest.run("mkdir -p /dev/shm && systemctl daemon-reload")
+        works(guest)
 
     # The scriptlet looks for disks of this name; a directory is enough for it.
     tree.run("mkdir -p /sys/block/hcp1")
