@@ -25,7 +25,7 @@ hcp $loop
 head -c 8M /dev/urandom >/run/mounted/file
 sync
 [ "$(sha256sum </run/mounted/file)" != "$was" ]
-[ "$(sha256sum </var/hotcopy/*/file)" = "$was" ]
+[ "$(cat /var/hotcopy/*_hcp1/file | sha256sum)" = "$was" ]
 hcp -l | grep -q /dev/hcp1
 hcp -r --all
 [ ! -e /sys/block/hcp1 ]
