@@ -9,9 +9,12 @@ import jinja2
 import pytest
 
 from hotcopy import __version__
-from installer.build import facts, layout, template
+from installer.build import facts, layout, repositories, template
 from installer.build.deb import PLACES
-from installer.build.targets import TARGETS, target_of
+from installer.build.repositories import Origin
+from installer.build.targets import TARGETS, RpmTarget, target_of
+from installer.families import packager
+from installer.families.base import Repository
 from installer.matrix.load import load
 from installer.matrix.model import Family, PackageFormat, Tier
 from tests.unit.installer.build.golden_files import PLACE, rendered
@@ -79,3 +82,22 @@ def test_no_scriptlet_unloads_a_driver_at_an_upgrade() -> None:
                 before = " ".join(lines[max(0, number - 4) : number])
                 assert "-eq 0" in before or '"$1" = remove' in before, (name, line)
             assert "rmmod" not in line and "try-restart" not in line, (name, line)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.key)
+def test_the_installer_adds_the_repository_as_it_is_published(target: RpmTarget) -> None:
+    """hotcopy-install --repo writes what the real dnf is tested with."""
+    found = packager(target.family)
+    (file,) = found.repository_files(Repository("https://example.org", target.key), found.key_path())
+    assert file.path == f"{target.repositories}/hotcopy.repo"
+    assert file.text == repositories.repo(Origin("https://example.org", b"", b""), target)
+
+
+def test_the_installer_adds_apts_source_as_it_is_published() -> None:
+    """But for the key, which hotcopy-archive-keyring has elsewhere."""
+    found = packager(Family.DEBIAN)
+    (file,) = found.repository_files(
+        Repository("https://example.org", ""), "/usr/share/keyrings/hotcopy-archive-keyring.gpg"
+    )
+    assert file.path == "/etc/apt/sources.list.d/hotcopy.sources"
+    assert file.text == repositories.sources(Origin("https://example.org", b"", b""))
