@@ -9,7 +9,7 @@ import pytest
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.kernels import KERNELS
 from tests.driver.bench.runs import Runs
-from tests.driver.bench.session import GuestTest, one_of
+from tests.driver.bench.session import GuestTest, one_of, two_of
 
 collect_ignore = ["driver/guest", "demo/guest_demo.py"]  # these run in guests
 
@@ -51,7 +51,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test with an argument `kernel` runs once for each, one with `any_kernel` on one of them."""
     if "kernel" in metafunc.fixturenames and "guest_test" not in metafunc.fixturenames:
-        metafunc.parametrize("kernel", kernel_names(metafunc.config), scope="session")
+        names = kernel_names(metafunc.config)
+        if metafunc.definition.get_closest_marker("two_kernels") and not metafunc.config.getoption("--thorough"):
+            names = two_of(names, metafunc.definition.name)
+        metafunc.parametrize("kernel", names, scope="session")
     if "any_kernel" in metafunc.fixturenames:
         names = kernel_names(metafunc.config)
         metafunc.parametrize("any_kernel", [one_of(names, metafunc.definition.name)], scope="session")

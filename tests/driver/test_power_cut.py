@@ -14,7 +14,7 @@ from tests.driver.bench.guest import Guest
 from tests.driver.bench.machine import Disk, Machine
 from tests.driver.guest.power_cut import KEPT, KEPT_SIZE
 
-pytestmark = pytest.mark.guest
+pytestmark = [pytest.mark.guest, pytest.mark.two_kernels]
 
 DEVICE = "/dev/disk/by-id/virtio-kept"
 HELPER = "cd /hotcopy && python3 -m tests.driver.guest.power_cut"

@@ -14,7 +14,7 @@ from tests.driver.bench.kernels import KernelPackage
 from tests.driver.bench.progress import step
 from tests.driver.bench.run import CommandError
 
-RECIPE = "1"
+RECIPE = "2"
 OUTPUTS = (".o", ".ko", ".mod", ".mod.c", ".a", ".d", ".log")
 SPARSE_FLAGS = "-D__CHECK_ENDIAN__"
 # Not a fault of the driver: the headers package has no vmlinux to take BTF from.
@@ -65,7 +65,9 @@ def source_key(source: Path) -> str:
 
 
 def build_module(cache: Cache, found: KernelPackage, source: Path, *, check: bool = False, mutant: int = 0) -> Built:
-    """Compile the driver with W=1, with sparse when asked, with a fault of kmod/mutant.h if not 0; cached by content."""
+    """Compile the driver with W=1; when asked, each file by itself and with sparse; with a fault of kmod/mutant.h if
+    ``mutant`` is not 0. Cached by the source's content.
+    """
     name = found.kernel.name
     root = build_chroot(cache, found)
     kind = "sparse" if check else "module"
@@ -87,7 +89,7 @@ def build_module(cache: Cache, found: KernelPackage, source: Path, *, check: boo
                 f"/{place.relative_to(root)}",
                 f"KDIR=/lib/modules/{found.release}/build",
                 "W=1",
-                *(["C=2", f"CF={SPARSE_FLAGS}"] if check else []),
+                *(["SPLIT=1", "C=2", f"CF={SPARSE_FLAGS}"] if check else []),
                 *([f"HCP_MUTANT={mutant}"] if mutant else []),
             ]
             with step(f"{name}: {'check' if check else 'compile'} the driver"):

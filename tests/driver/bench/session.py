@@ -26,6 +26,12 @@ def one_of(kernels: Sequence[str], test: str) -> str:
     return kernels[zlib.crc32(test.encode()) % len(kernels)]
 
 
+def two_of(kernels: Sequence[str], test: str) -> list[str]:
+    """One of the older and one of the newer, by the test's name; of a single kernel, that one."""
+    half = len(kernels) // 2
+    return [one_of(part, test) for part in (kernels[:half], kernels[half:]) if part]
+
+
 @dataclass(frozen=True)
 class GuestTest:
     """A test as the listing has it."""
@@ -37,17 +43,17 @@ class GuestTest:
     def kernels(self, chosen: Sequence[str], *, thorough: bool = False) -> list[str]:
         """Of these kernels, oldest first, those it is worth running on.
 
-        Not ``thorough``: what is not quick runs on one of the older and one of the newer, since CI has 90 minutes, and
-        machines that are at times three times slower than at others.
+        Not ``thorough``: what is not quick runs on one of the older and one of the newer; of that, what tests the
+        command (``test_hcp_*``) on one, since CI has 90 minutes, and machines that are at times three times slower.
         """
         if "one_kernel" in self.marks:
             return [one_of(chosen, self.name)]
+        if not thorough and "quick" not in self.marks:
+            return [one_of(chosen, self.name)] if self.name.startswith("test_hcp_") else two_of(chosen, self.name)
         if "kernel_independent" in self.marks:
             return [name for name in chosen if name in (chosen[0], chosen[-1])]
-        two = "two_kernels" in self.marks or not (thorough or "quick" in self.marks)
-        if two and len(chosen) > 1:
-            half = len(chosen) // 2
-            return [one_of(part, self.name) for part in (chosen[:half], chosen[half:])]
+        if "two_kernels" in self.marks and not thorough:
+            return two_of(chosen, self.name)
         return list(chosen)
 
 

@@ -15,6 +15,7 @@ from tests.driver.guest.commands import Ended, eventually
 
 PATIENCE = 100.0  # seconds for the command to end
 _CRASHED = 70
+_patience = PATIENCE
 
 
 class Running:
@@ -85,9 +86,20 @@ class Running:
         return Ended(self._status, *texts)
 
 
+@contextlib.contextmanager
+def patient(seconds: float) -> Iterator[None]:
+    """Commands may take this long: for machines made slow on purpose."""
+    global _patience
+    _patience, before = seconds, _patience
+    try:
+        yield
+    finally:
+        _patience = before
+
+
 def call(*words: str, cwd: str = "/", environment: Mapping[str, str] | None = None, user: int = 0) -> Ended:
     """The command from its start to its end."""
-    return Running(*words, cwd=cwd, environment=environment, user=user).wait()
+    return Running(*words, cwd=cwd, environment=environment, user=user).wait(_patience)
 
 
 @contextlib.contextmanager

@@ -101,7 +101,7 @@ KINDS = {
         Kind(
             "ext4-uninit",
             "ext4",
-            ("mkfs.ext4", "-q", "-F", "-O", "^metadata_csum,uninit_bg", "-E", "lazy_journal_init=0"),
+            ("mkfs.ext4", "-q", "-F", "-O", "^metadata_csum,uninit_bg", *QUIET),
             ("e2fsck", "-fn"),
         ),
         _ext("ext4-no-uninit", "-O", "^metadata_csum,^uninit_bg"),
@@ -122,11 +122,11 @@ KINDS = {
 }
 
 
-_MARKS = {"ext4": (pytest.mark.quick,), "xfs": ()}  # what kernels differ in shows in these two
+_MARKS = {"ext4": (pytest.mark.quick, pytest.mark.two_kernels), "xfs": ()}  # what kernels differ in shows in these two
 
 
 def variants(*names: str) -> list[ParameterSet]:
-    """Kinds as parameters of a test: ext4 and XFS as they come on every kernel, of the others each on one."""
+    """Kinds as parameters of a test: ext4 and XFS as they come on several kernels, of the others each on one."""
     return [pytest.param(name, marks=_MARKS.get(name, (pytest.mark.one_kernel,))) for name in names]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from tests.driver.guest.background import background
 from tests.driver.guest.disks import MIB, Filesystem, filesystem, partitions
+from tests.driver.guest.hcp import patient
 from tests.driver.guest.hotcopies import copies, info, remove, take_bare
 from tests.driver.guest.memory import quiet_memory
 from tests.driver.guest.truth import Truth
@@ -21,6 +22,9 @@ STORE = ("--store-size", "200M")
 # swap, the kernel finds nothing but dirty pages when the host is slow, and kills whoever has most.
 LEFT = 192 * MIB
 ROUNDS = 2
+PATIENCE = (
+    300.0  # seconds for hcp: it shares what memory there is with 60 MiB of dirty pages, on hosts three times slower
+)
 
 
 @contextlib.contextmanager
@@ -77,4 +81,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with patient(PATIENCE):
+        main()

@@ -16,7 +16,11 @@ from tests.driver.guest.records import Writer
 
 
 @pytest.mark.parametrize(
-    "kind", [pytest.param("ext4", marks=pytest.mark.quick), pytest.param("xfs", marks=pytest.mark.one_kernel)]
+    "kind",
+    [
+        pytest.param("ext4", marks=(pytest.mark.quick, pytest.mark.two_kernels)),
+        pytest.param("xfs", marks=pytest.mark.one_kernel),
+    ],
 )
 def test_acknowledged_records_are_there_and_later_ones_are_not(kind: str) -> None:
     with partitions(SIZE) as (node,), filesystem(kind, node) as fs:

@@ -48,7 +48,11 @@ def test_origin_remounted_read_only(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [pytest.param("ext4", marks=pytest.mark.quick), pytest.param("xfs", marks=pytest.mark.one_kernel)]
+    "kind",
+    [
+        pytest.param("ext4", marks=(pytest.mark.quick, pytest.mark.two_kernels)),
+        pytest.param("xfs", marks=pytest.mark.one_kernel),
+    ],
 )
 def test_removal_and_unload_under_load(kind: str) -> None:
     with changing(kind) as (fs, change):

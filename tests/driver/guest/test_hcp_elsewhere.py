@@ -101,7 +101,7 @@ def test_a_raw_device_with_its_changed_blocks_in_a_directory(disk: tuple[str, ..
 
 
 @pytest.mark.one_kernel
-def test_a_disk_is_told_what_it_lacks() -> None:
+def test_a_disk_is_told_what_it_lacks(disk: tuple[str, ...]) -> None:
     assert "a disk with partitions, none of them mounted" in refused(DISK)
 
 
