@@ -65,8 +65,9 @@ def source_key(source: Path) -> str:
 
 
 def build_module(cache: Cache, found: KernelPackage, source: Path, *, check: bool = False, mutant: int = 0) -> Built:
-    """Compile the driver with W=1; when asked, each file by itself and with sparse; with a fault of kmod/mutant.h if
-    ``mutant`` is not 0. Cached by the source's content.
+    """Compile the driver with W=1; when asked, each file by itself and with sparse, or with a fault on purpose.
+
+    Cached by the source's content; ``mutant`` is a number of kmod/mutant.h, 0 for none.
     """
     name = found.kernel.name
     root = build_chroot(cache, found)

@@ -164,7 +164,7 @@ class Player:
         pending, self.pending = self.pending, []
         for item in pending:
             self._look_at_result(item)
-        if not self.plan.never_full:
+        if any(item.copy and item.io.result != item.io.length for item in pending):
             self._look_at_states()
         for copy in self.copies:
             if copy.fresh and not copy.dead:
@@ -201,8 +201,8 @@ class Player:
     def _states(self) -> dict[int, HotCopy]:
         return {held.minor: held for held in self.driver.hot_copies()}
 
-    def _look_at_states(self) -> None:
-        """Which hot copies have ended by themselves: none, but when the store may be full."""
+    def _look_at_states(self) -> dict[int, HotCopy]:
+        """Which hot copies have ended by themselves: none, but when the store may be full. All of them by number."""
         states = self._states()
         for copy in self.copies:
             state = states[copy.minor].state
@@ -212,6 +212,7 @@ class Player:
                 raise MismatchError(f"{self._where()}: {copy.name} is {state}: {states[copy.minor].reason}")
             copy.dead = True
             self.ended += 1
+        return states
 
     def _has_ended(self, copy: Copy) -> bool:
         """Whether this hot copy has ended by itself, and was allowed to."""
@@ -366,7 +367,7 @@ class Player:
         if self.scene.fs:
             self._create_frozen(chosen)
         else:
-            self._create(chosen, [], bytes(self.origin.data), list(self.origin.window))
+            self._create(chosen, [], self.origin.data, list(self.origin.window))
 
     def _create_frozen(self, chosen: list[int]) -> None:
         """What the device holds while the filesystem stands still is what the hot copy must show."""
@@ -383,7 +384,7 @@ class Player:
         finally:
             os.close(fd)
 
-    def _create(self, chosen: list[int], freeze: list[int], data: bytes, doubts: list[Change]) -> None:
+    def _create(self, chosen: list[int], freeze: list[int], data: bytes | bytearray, doubts: list[Change]) -> None:
         fds, origins = [], []
         for which in chosen:
             fds.append(os.open(self.scene.origins[which].node, os.O_RDONLY))
@@ -467,13 +468,13 @@ class Player:
         if not copy:
             return
         self.settle()
+        state = self._look_at_states()[copy.minor]
         newer = [
             other
             for other in self.copies[self.copies.index(copy) + 1 :]
             if other.origin == copy.origin and not other.dead
         ]
         until = newer[step["n"] % len(newer)] if newer and step["at"] % 2 else None
-        state = self._states()[copy.minor]
         if copy.dead or (until and until.dead) or state.changed_lost:
             return
         told = bytearray(len(copy.must))
@@ -500,7 +501,7 @@ class Player:
         self._look_at_states()
         for copy in self.copies:
             self._check(copy)
-        self.origin.check(self._read_origin, self._where())
+        self.origin.check(*self.ways[0], self._where())
 
     def _check(self, copy: Copy) -> None:
         if copy.dead:
@@ -511,7 +512,7 @@ class Player:
                     return
             raise MismatchError(f"{self._where()}: {copy.name} has ended, and is read without an error")
         with self._may_end(copy):
-            copy.content.check(functools.partial(self._read_copy, copy), self._where())
+            copy.content.check(copy.device, 0, self._where())
 
     def _check_space(self) -> None:
         """Of each store so much is in use as its hot copies say they keep: nothing is lost, nothing held twice."""
@@ -541,7 +542,7 @@ class Player:
             copy = self.source.choice(self.copies)
             self._check(copy)
             self._remove(copy)
-        self.origin.check(self._read_origin, "in the end")
+        self.origin.check(*self.ways[0], "in the end")
 
     def close(self) -> None:
         """Whatever happened: nothing is under way, and no hot copy is left."""
