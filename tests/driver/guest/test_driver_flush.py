@@ -13,7 +13,7 @@ from tests.driver.guest.disks import DISK, MIB, UNIT, file_ranges, filesystem, p
 from tests.driver.guest.hotcopies import hot_copy, info
 
 FLUSHES = 15  # which number of /sys/block/DISK/stat: Documentation/block/stat.rst
-WRITES = 32
+WRITES = 16
 
 
 def flushes() -> int:
@@ -23,9 +23,10 @@ def flushes() -> int:
 
 
 @pytest.mark.quick
+@pytest.mark.two_kernels
 def test_flush_and_fua_of_writes_that_waited() -> None:
     """As many flushes for the first writes, which wait for copies, as for the second ones, which do not."""
-    with partitions(64 * MIB) as (node,), filesystem("ext4", node) as fs:
+    with partitions(32 * MIB) as (node,), filesystem("ext4", node) as fs:
         path = fs.path / "file"
         path.write_bytes(bytes(WRITES * 2 * UNIT))
         fs.sync()

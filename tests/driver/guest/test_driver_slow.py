@@ -13,12 +13,12 @@ from tests.driver.guest.disks import MIB, file_ranges, filesystem, partitions
 from tests.driver.guest.faulty import faulty
 from tests.driver.guest.hotcopies import hot_copy, info, is_stored
 
-SMALL = 96 * MIB
-FILE = 16 * MIB
-STORE = ("--store-size", "32M")
+SMALL = 48 * MIB
+FILE = 6 * MIB
+STORE = ("--store-size", "16M")
 
 
-@pytest.mark.kernel_independent
+@pytest.mark.one_kernel
 @pytest.mark.parametrize("where", ["store", "origin"])
 def test_slow_disks(where: str) -> None:
     """Every I/O there takes 150 ms longer; the hot copy is right while its copies are on their way and afterwards."""
