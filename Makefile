@@ -5,7 +5,7 @@ KERNEL ?= 6.12
 PREPARE = python=$$(tests/setup/prepare) || exit 1; export PYTHONDONTWRITEBYTECODE=1;
 
 .DEFAULT_GOAL := help
-.PHONY: test test-quick test-thorough test-install lint demo bench guest install pyz clean-cache help
+.PHONY: test test-quick test-thorough test-install lint demo bench guest matrix install pyz clean-cache help
 
 test: ## every test, in every kernel
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare && "$$python" -m pytest -v
@@ -33,6 +33,9 @@ bench: ## Hot Copy beside LVM, into docs/benchmarks.md; QUICK=1 is shorter, ONLY
 
 guest: ## guest tests by hand: make guest KERNEL=6.12 K=expression
 	@$(PREPARE) "$$python" -m tests.driver.bench test $(KERNEL) $(if $(K),-k "$(K)")
+
+matrix: ## the distribution matrix, into docs/matrix.md and dist/matrix: make matrix ARGS="--row debian-12/6.1 --stage build"
+	@$(PREPARE) "$$python" -m tests.distro $(ARGS)
 
 install: ## Hot Copy onto this machine: make install ARGS="--yes"; make install ARGS=uninstall
 	@python=$$(packaging/installer-python) || exit 1; "$$python" -m installer $(ARGS)
