@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from tests.driver.bench.cache import Cache
@@ -28,6 +29,13 @@ class Kernel:
 
 BACKPORTS = "trixie-backports"
 
+
+def _backport(series: str) -> Kernel:
+    """A series that Debian 13's backports had for a while, and keep."""
+    pattern = rf"linux-image-{re.escape(series)}\.\d+\+deb13-amd64"
+    return Kernel(series, "trixie", pattern, (BACKPORTS,), pin=BACKPORTS, sparse=False)
+
+
 KERNELS = (
     Kernel("5.10", "bullseye", r"linux-image-5\.10\.0-\d+-amd64"),
     Kernel("6.1", "bookworm", r"linux-image-6\.1\.0-\d+-amd64", cpus=2),
@@ -41,6 +49,13 @@ KERNELS = (
         cpus=2,
         sparse=False,  # it asks for a newer sparse, by a script its headers package leaves out
     ),
+)
+
+# Of these make matrix tries each, in part; make test does not.
+FURTHER = (
+    Kernel("6.1-cloud", "bookworm", r"linux-image-6\.1\.0-\d+-cloud-amd64"),
+    Kernel("6.1-rt", "bookworm", r"linux-image-6\.1\.0-\d+-rt-amd64"),
+    *map(_backport, ("6.16", "6.17", "6.18", "6.19", "7.0", "7.1", "7.2")),
 )
 
 
@@ -60,10 +75,11 @@ class KernelPackage:
 
 def by_name(name: str) -> Kernel:
     """The row of this name."""
-    for kernel in KERNELS:
+    known = (*KERNELS, *FURTHER)
+    for kernel in known:
         if kernel.name == name:
             return kernel
-    raise LookupError(f"no kernel {name!r}; there are {', '.join(row.name for row in KERNELS)}")
+    raise LookupError(f"no kernel {name!r}; there are {', '.join(row.name for row in known)}")
 
 
 def locate(cache: Cache, kernel: Kernel, fresh: float = FRESH) -> KernelPackage:
