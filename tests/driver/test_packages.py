@@ -24,7 +24,7 @@ from tests.packages.keys import Keyring
 from tests.packages.older import OLDER, build_older
 from tests.packages.prebuilt import build_modules, build_older_modules
 
-pytestmark = pytest.mark.guest
+pytestmark = [pytest.mark.guest, pytest.mark.installs]  # make test-packages: eight minutes
 
 KERNEL = "6.1"
 LONG = 1200.0  # seconds for apt, emulated, beside other guests
