@@ -7,8 +7,6 @@ import random
 import time
 from pathlib import Path
 
-import pytest
-
 from tests.driver.guest.background import background
 from tests.driver.guest.commands import run
 from tests.driver.guest.disks import MIB, OTHER_DISK, Filesystem, make_filesystem, partitions
@@ -58,17 +56,17 @@ def test_hot_copies_are_prefixes_of_the_write_log() -> None:
                 run("umount", str(where))
         differences = [Difference(begin, wanted) for wanted in shown]
         left = [len(difference.sectors) for difference in differences]
-        inside: set[str] = set()  # hot copies between whose marks the replay is
-        equal: set[str] = set()
+        inside: set[int] = set()  # hot copies between whose marks the replay is
+        equal: set[int] = set()
         for entry in entries(log):
             if entry.mark:
-                when, number = entry.mark.split("-")
-                (inside.add if when == "before" else inside.discard)(number)
+                when, which = entry.mark.split("-")
+                (inside.add if when == "before" else inside.discard)(int(which))
             for number, difference in enumerate(differences):
                 difference.write(entry.first, entry.data)
-                if str(number) in inside:
+                if number in inside:
                     left[number] = min(left[number], len(difference.sectors))
                     if not difference.sectors:
-                        equal.add(str(number))
+                        equal.add(number)
         assert len(equal) == COPIES, f"at best {left} sectors differ"
         assert all(difference.sectors for difference in differences), "nothing was written after the hot copies"
