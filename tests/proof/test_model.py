@@ -1,28 +1,36 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Two hundred programs against the driver, shared out among the kernels, and every program that once found a fault."""
+"""Programs against the driver on the oldest and the newest kernel, and every program that once found a fault."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.conftest import kernel_names
 from tests.driver.bench.bench import Bench
 from tests.proof.programs import write_programs
 from tests.proof.session import LOST_KIB, play_in_guest, regression_cases
 
 pytestmark = pytest.mark.guest
 
-SHARE = 50
+PROGRAMS = 200  # in all
 SEED = 2026  # of what hypothesis writes; make proof takes another one every time
 
 
-def test_programs_against_the_model(bench: Bench, kernel: str) -> None:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A boot costs as much as thirty programs: two of them in make test, one for each kernel when it is thorough."""
+    names = kernel_names(metafunc.config)
+    chosen = names if metafunc.config.getoption("--thorough") else sorted({names[0], names[-1]}, key=names.index)
+    metafunc.parametrize(("model_kernel", "share"), [(name, -(-PROGRAMS // len(chosen))) for name in chosen])
+
+
+def test_programs_against_the_model(bench: Bench, model_kernel: str, share: int) -> None:
     """Every byte of the origin and of every hot copy, at reads that race writes and in the end; and no memory is lost."""
-    number = SEED + sum(map(ord, kernel))
+    number = SEED + sum(map(ord, model_kernel))
     jobs = [
         *regression_cases(),
-        *((f"{number}-{at}", program) for at, program in enumerate(write_programs(SHARE, number))),
+        *((f"{number}-{at}", program) for at, program in enumerate(write_programs(share, number))),
     ]
-    played = play_in_guest(bench, kernel, jobs)
+    played = play_in_guest(bench, model_kernel, jobs)
     assert not played.failures, "\n\n".join(f"{failure.name}\n{failure.detail}" for failure in played.failures[:3])
     assert len(played.outcomes) == len(jobs)
     assert played.lost_kib < LOST_KIB
