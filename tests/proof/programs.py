@@ -10,7 +10,11 @@ program is a program: that is what shrinking needs.
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -47,7 +51,7 @@ _FLAGS = ["", "", "", "", "dsync", "nowait", "nowait dsync"]
 
 
 @st.composite
-def steps(draw: Callable[[Any], Any]) -> Program:
+def _steps(draw: Callable[[Any], Any]) -> Program:
     """One step; numbers that several kinds have mean the same in all of them, so that shrinking may change the kind."""
     kind = draw(st.sampled_from(_KINDS))
     step = {"do": kind, "at": draw(_PLACES), "n": draw(_LENGTHS), "wait": draw(st.integers(0, 4)) == 0}
@@ -71,7 +75,7 @@ _STORES = st.one_of(
 
 
 @st.composite
-def programs(draw: Callable[[Any], Any]) -> Program:
+def _programs(draw: Callable[[Any], Any]) -> Program:
     """A whole program, which begins with a hot copy."""
     first = {"do": "create", "at": 0, "n": 1, "wait": True, "copy": 0, "of": draw(st.integers(0, 2))}
     return {
@@ -79,12 +83,24 @@ def programs(draw: Callable[[Any], Any]) -> Program:
         "engine": draw(st.sampled_from(["aio", "uring", "threads"])),
         "seed": draw(st.integers(0, 1 << 30)),
         "store": draw(_STORES),
-        "steps": [first, *draw(st.lists(steps(), min_size=STEPS - 1, max_size=STEPS - 1))],
+        "steps": [first, *draw(st.lists(_steps(), min_size=STEPS - 1, max_size=STEPS - 1))],
     }
 
 
 def write_programs(count: int, number: int) -> list[Program]:
-    """So many different ones, the same for the same number (and the same hypothesis)."""
+    """So many different ones, the same for the same number (and the same hypothesis).
+
+    In a process of its own: hypothesis picks constants out of every module that is loaded, whoever wrote it.
+    """
+    argv = [sys.executable, "-m", "tests.proof.programs", str(count), str(number)]
+    done = subprocess.run(
+        argv, cwd=Path(__file__).resolve().parents[2], stdout=subprocess.PIPE, check=True, timeout=600
+    )
+    programs: list[Program] = json.loads(done.stdout)
+    return programs
+
+
+def _write(count: int, number: int) -> list[Program]:
     found: list[Program] = []
     part = 0
     while len(found) < count:
@@ -99,10 +115,14 @@ def write_programs(count: int, number: int) -> list[Program]:
             deadline=None,
             suppress_health_check=list(HealthCheck),
         )
-        @given(programs())
+        @given(_programs())
         def collect(program: Program) -> None:
             if program["seed"]:  # the first one is the simplest there is
                 found.append(program)
 
         collect()
     return found[:count]
+
+
+if __name__ == "__main__":
+    json.dump(_write(int(sys.argv[1]), int(sys.argv[2])), sys.stdout)

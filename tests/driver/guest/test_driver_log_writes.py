@@ -14,9 +14,9 @@ from tests.driver.guest.hotcopies import hot_copy, remove, take_bare
 from tests.driver.guest.records import Writer
 from tests.driver.guest.write_log import Difference, contents, entries, logged, mark
 
-ORIGIN = 24 * MIB
+ORIGIN = 16 * MIB
 COPIES = 2
-ROUNDS = 40
+ROUNDS = 15
 
 
 def hot_copies_under_load(node: str, where: Path, store: str, source: random.Random) -> list[bytes]:
@@ -45,7 +45,7 @@ def test_hot_copies_are_prefixes_of_the_write_log() -> None:
     """dm-log-writes says in which order writes were safe; replayed, it is every hot copy at one moment exactly."""
     where = Path("/run/origin")
     where.mkdir(exist_ok=True)
-    with partitions(ORIGIN, 48 * MIB) as (below, store), partitions(160 * MIB, disk=OTHER_DISK) as (log,):
+    with partitions(ORIGIN, 48 * MIB) as (below, store), partitions(96 * MIB, disk=OTHER_DISK) as (log,):
         make_filesystem("ext4", below)
         begin = contents(below)
         with logged(below, log) as node:
@@ -59,9 +59,11 @@ def test_hot_copies_are_prefixes_of_the_write_log() -> None:
         inside: set[int] = set()  # hot copies between whose marks the replay is
         equal: set[int] = set()
         for entry in entries(log):
-            if entry.mark:
-                when, which = entry.mark.split("-")
-                (inside.add if when == "before" else inside.discard)(int(which))
+            when, _, which = entry.mark.partition("-")
+            if when == "before":
+                inside.add(int(which))
+            elif when == "after":
+                inside.remove(int(which))
             for number, difference in enumerate(differences):
                 difference.write(entry.first, entry.data)
                 if number in inside:

@@ -12,6 +12,7 @@ import random
 import struct
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -374,7 +375,9 @@ class Player:
         assert self.scene.fs
         fd = os.open(self.scene.fs.path, os.O_RDONLY)
         try:
-            fcntl.ioctl(fd, FIFREEZE, 0)
+            # By a thread: what io_uring has written counts as under way until whoever began it runs, and a freeze waits for it.
+            with ThreadPoolExecutor(1) as other:
+                other.submit(fcntl.ioctl, fd, FIFREEZE, 0).result()
             try:
                 with Direct(self.scene.fs.node) as device:
                     data = b"".join(device.read(at, LARGEST) for at in range(0, self.scene.size, LARGEST))
