@@ -24,7 +24,7 @@ LONGEST = 360  # minutes for which a job may run on GitHub
 
 def conform(schema: str, path: Path) -> None:
     """Checks a file against a schema that check-jsonschema brings along."""
-    argv = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", path]
+    argv = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", str(path)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

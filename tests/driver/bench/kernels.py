@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from tests.driver.bench.cache import Cache
-from tests.driver.bench.debian import FRESH, Index, newest
+from tests.driver.bench.debian import FRESH, Index, NoPackageError, newest
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Kernel:
         return (self.suite, f"{self.suite}-security", *self.extra)
 
 
+IMAGE = "linux-image-"
 BACKPORTS = "trixie-backports"
 
 
@@ -70,7 +71,7 @@ class KernelPackage:
     @property
     def release(self) -> str:
         """What uname -r will say."""
-        return self.package[len("linux-image-") :]
+        return self.package[len(IMAGE) :]
 
 
 def by_name(name: str) -> Kernel:
@@ -83,9 +84,15 @@ def by_name(name: str) -> Kernel:
 
 
 def locate(cache: Cache, kernel: Kernel, fresh: float = FRESH) -> KernelPackage:
-    """The newest package of this kernel in the suite's index."""
+    """The newest package of this kernel in the suite's index that has headers to build with; else NoPackageError."""
     releases = sorted({release for row in KERNELS for release in row.releases})
     index = Index(cache, tuple(releases))
     index.refresh(fresh)
-    found = newest(index.kernels(kernel.releases), kernel.image)
+    images = list(index.kernels(kernel.releases))
+    headers = index.headers(kernel.releases)
+    newest(images, kernel.image)  # says so if there is not even an image
+    try:
+        found = newest((image for image in images if image.name[len(IMAGE) :] in headers), kernel.image)
+    except NoPackageError:
+        raise NoPackageError(f"no headers to build with, of {kernel.image}: the archive has only images") from None
     return KernelPackage(kernel, found.name, found.version)
