@@ -12,7 +12,7 @@ from tests.driver.bench.cache import digest
 from tests.driver.bench.run import run
 
 # A result holds for these and no others: with any of them changed, all runs anew.
-SOURCES = ("hotcopy", "installer", "kmod", "matrix.yaml", "packaging", "tests/distro", "tests/driver")
+SOURCES = ("hotcopy", "installer", "kmod", "matrix.yaml", "packaging", "tests/distro/stages.py", "tests/driver")
 
 
 def source_key(tree: Path) -> str:

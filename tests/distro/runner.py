@@ -79,7 +79,7 @@ def _step(row: Row, stage: Stage, step: Callable[[Row], str]) -> Cell:
     try:
         return ended(Outcome.PASSED, log=step(row))
     except NoPackageError as error:
-        return ended(Outcome.NOT_RUN, f"no packages reachable here: {error}")
+        return ended(Outcome.NOT_RUN, f"no packages reachable here: {error.args[0]}")
     except (StageError, CommandError, GuestError, OSError) as error:
         text = str(error) or type(error).__name__
         return ended(Outcome.FAILED, text.splitlines()[0], text)

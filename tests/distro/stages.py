@@ -61,7 +61,7 @@ def _carrier(bench: Bench) -> Path:
 def detect(bench: Bench, row: Row) -> str:
     """hotcopy-install, in a booted guest, knows the distribution and the kernel for what they are."""
     disks = (Disk("installer", path=_carrier(bench), read_only=True),)
-    with Guest(bench, row.guest, Machine(disks=disks)) as guest:
+    with Guest(bench, row.guest, Machine(disks=disks), driver=False) as guest:
         guest.run("udevadm settle; tar -x -C /run -f /dev/disk/by-id/virtio-installer")
         said = guest.run("python3 /run/hotcopy-install.pyz report --json", timeout=180, check=False).output
         release = guest.run("uname -r").output.strip()

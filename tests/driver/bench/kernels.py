@@ -94,5 +94,7 @@ def locate(cache: Cache, kernel: Kernel, fresh: float = FRESH) -> KernelPackage:
     try:
         found = newest((image for image in images if image.name[len(IMAGE) :] in headers), kernel.image)
     except NoPackageError:
-        raise NoPackageError(f"no headers to build with, of {kernel.image}: the archive has only images") from None
+        raise NoPackageError(
+            f"of {kernel.name} the archive of {kernel.releases[-1]} has images, but no headers to build the driver with"
+        ) from None
     return KernelPackage(kernel, found.name, found.version)
