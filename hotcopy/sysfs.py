@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from hotcopy.devid import DevId
+from hotcopy.light import NamedTuple
 
 
 class Sysfs(NamedTuple):
