@@ -6,10 +6,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import mmap
 import os
 
-from hotcopy import fibmap, fiemap, libc
+from hotcopy import fiemap, libc
 from hotcopy.errors import HcpError
 from hotcopy.fiemap import Extent
 
@@ -17,6 +16,15 @@ _FAT = ("vfat", "msdos")
 _NOT_THERE = (errno.EOPNOTSUPP, errno.ENOTTY, errno.ENOSYS)
 _PIECE = 1 << 20  # bytes
 _WRITE_BACK = 16 << 20  # bytes
+
+
+def get_ready() -> None:
+    """Loads all that may be needed here: whoever has to be quick later, and must not read programs then."""
+    import mmap
+
+    from hotcopy import fibmap
+
+    del mmap, fibmap
 
 
 def _past_the_cache(fd: int, on: bool) -> None:
@@ -31,6 +39,8 @@ def _write(fd: int, piece: memoryview) -> None:
 
 def _zero_fill(fd: int, size: int) -> None:
     """Writes ``size`` zeros, past the cache where the filesystem can, else a little at a time. OSError."""
+    import mmap  # where there is no fallocate
+
     with mmap.mmap(-1, _PIECE) as zeros, memoryview(zeros) as whole:
         with contextlib.suppress(OSError):
             _past_the_cache(fd, True)
@@ -75,6 +85,8 @@ def extents_of(fd: int, size: int) -> tuple[Extent, ...]:
     except OSError as error:
         if error.errno not in _NOT_THERE:
             raise
+        from hotcopy import fibmap
+
         extents = fibmap.extents_of(fd)
     if sum(extent.length for extent in extents) < size:
         raise HcpError("the filesystem did not allocate the space for changed blocks as asked", "check it with fsck")

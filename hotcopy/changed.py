@@ -7,7 +7,6 @@ import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from hotcopy import abi, attach, checks, mounts, remove, sessions, upkeep
 from hotcopy.dates import iso_date
@@ -15,6 +14,7 @@ from hotcopy.device import BlockDevice, resolve
 from hotcopy.driver import HotCopy
 from hotcopy.errors import DriverError, HcpError, UsageError
 from hotcopy.fiemap import Extent
+from hotcopy.light import NamedTuple
 from hotcopy.output import Output
 
 JSON_FORMAT = 1

@@ -7,15 +7,12 @@ import contextlib
 import errno
 import os
 from collections.abc import Sequence
-from typing import Callable
 
 from hotcopy import (
     __version__,
     attach,
     checks,
-    counting,
     dates,
-    ending,
     filesystems,
     freespace,
     frozen,
@@ -32,12 +29,16 @@ from hotcopy.device import resolve
 from hotcopy.driver import Created, Driver, HotCopy, Origin
 from hotcopy.errors import DriverError, HcpError
 from hotcopy.filesystems import Filesystem
+from hotcopy.light import TYPE_CHECKING
 from hotcopy.mounting import MountPoint
 from hotcopy.output import Output
 from hotcopy.planning import OriginPlan, Plan, Request
 from hotcopy.sysfs import Sysfs
 
-Check = Callable[[], None]
+if TYPE_CHECKING:
+    from typing import Callable, TypeAlias
+
+Check: TypeAlias = "Callable[[], None]"
 _NS = 1e9
 _PROBE_PATIENCE = 2.0  # seconds that a write may take
 _FROZEN_PATIENCE = 10.0  # seconds without an end of a write-back, and then of a write
@@ -94,9 +95,14 @@ def _origin(
         segment,
         floor_percent=plan.floor_percent,
         fixed_store=plan.fixed and segment is not None,
-        uncounted=plan.target.filesystem is None
-        and (frozen_too or not counting.counts_writes(Sysfs(), plan.device.dev)),
+        uncounted=plan.target.filesystem is None and (frozen_too or not _counts_writes(plan)),
     )
+
+
+def _counts_writes(plan: OriginPlan) -> bool:
+    from hotcopy import counting  # for raw devices only
+
+    return counting.counts_writes(Sysfs(), plan.device.dev)
 
 
 def _explained(error: DriverError, plan: Plan) -> HcpError:
@@ -175,6 +181,8 @@ def _show(item: OriginPlan, copy: HotCopy, ready: MountPoint | None, out: Output
 
 def _undo(driver: Driver, copies: Sequence[HotCopy], cause: BaseException) -> None:
     """Ends what was made, the last first. HcpError names what is left."""
+    from hotcopy import ending
+
     for copy in reversed(copies):
         try:
             ending.finish(driver, copy)

@@ -5,18 +5,17 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 import stat
-from typing import NamedTuple
 
 from hotcopy import filesystems, libc, mounts
 from hotcopy.devid import DevId
 from hotcopy.errors import HcpError
+from hotcopy.light import NamedTuple
 from hotcopy.sysfs import Sysfs, node
 
 _BLKGETSIZE64 = 0x80081272  # linux/fs.h, _IOR(0x12, 114, size_t)
 _BLKROGET = 0x125E  # linux/fs.h, _IO(0x12, 94)
-_NETWORK_SOURCE = re.compile(r"(//[^/]+/|(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9_.-]+):/)")
+_NETWORK_SOURCE = r"(//[^/]+/|(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9_.-]+):/)"
 
 
 class BlockDevice(NamedTuple):
@@ -55,7 +54,9 @@ def _refuse_directory(path: str, dev: DevId) -> HcpError:
 
 
 def _missing(text: str, error: OSError) -> HcpError:
-    if _NETWORK_SOURCE.match(text):
+    import re  # for this message only
+
+    if re.match(_NETWORK_SOURCE, text):
         return HcpError(
             f"{text} is a network filesystem, not a local block device", "run hcp on the server that has the disk"
         )

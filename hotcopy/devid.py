@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+
+from hotcopy.light import NamedTuple
 
 
 class DevId(NamedTuple):

@@ -8,12 +8,12 @@ import errno
 import os
 import types
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, final
 
 from hotcopy import __version__, abi, libc
 from hotcopy.devid import DevId
 from hotcopy.errors import DriverError, HcpError
 from hotcopy.fiemap import Extent
+from hotcopy.light import NamedTuple
 from hotcopy.signals import blocked
 
 CONTROL_NODE = f"/dev/{abi.CONTROL_NAME}"
@@ -173,7 +173,6 @@ def _segment(segment: Segment) -> tuple[abi.IocSegment, ctypes.Array[abi.IocExte
     )
 
 
-@final
 class Driver:
     """An open /dev/hcp whose version has been compared; a context manager that closes it."""
 

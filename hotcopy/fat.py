@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from hotcopy.fsmap import Range
+from hotcopy.light import NamedTuple
 
 _FIRST_CLUSTER = 2
 _MOST_FAT12 = 4084  # clusters, as the kernel decides (fs/fat/fat.h)
@@ -84,7 +84,7 @@ def _free_in(shape: Layout, first: int, entries: list[int]) -> list[Range]:
     if start is not None:
         found.append((start, len(entries)))
     data = shape.data + (first - _FIRST_CLUSTER) * shape.cluster
-    return [Range(data + one * shape.cluster, (two - one) * shape.cluster) for one, two in found]
+    return [Range._make((data + one * shape.cluster, (two - one) * shape.cluster)) for one, two in found]
 
 
 def free_ranges(fd: int) -> Iterator[list[Range]]:

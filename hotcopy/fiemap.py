@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import ctypes
-from typing import NamedTuple
 
 from hotcopy import libc
 from hotcopy.errors import HcpError
+from hotcopy.light import NamedTuple
 
 _FS_IOC_FIEMAP = 0xC020660B  # _IOWR('f', 11, struct fiemap), 32 bytes
 _FLAG_SYNC = 0x1

@@ -7,11 +7,11 @@ import ctypes
 import os
 import stat
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from hotcopy import libc, mounts
 from hotcopy.devid import DevId
 from hotcopy.errors import HcpError
+from hotcopy.light import NamedTuple
 from hotcopy.mounts import Mount
 from hotcopy.sysfs import Sysfs
 
@@ -91,7 +91,7 @@ def _devices(mount: Mount, on_devices: frozenset[str], sysfs: Sysfs) -> tuple[De
 def read(table: Iterable[Mount], sysfs: Sysfs) -> tuple[Filesystem, ...]:
     """Every mounted filesystem on a block device."""
     try:
-        with open("/proc/filesystems", encoding="ascii") as file:
+        with open("/proc/filesystems", encoding="utf-8") as file:
             on_devices = _needs_device(file.read())
     except OSError:
         on_devices = frozenset()

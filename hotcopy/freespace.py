@@ -15,14 +15,14 @@ import signal
 import struct
 import time
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
-from hotcopy import abi, fat, fsmap, libc
+from hotcopy import abi, fsmap, libc
 from hotcopy.devid import DevId
 from hotcopy.driver import Driver, HotCopy
 from hotcopy.errors import HcpError
 from hotcopy.fiemap import Extent
 from hotcopy.fsmap import Range
+from hotcopy.light import NamedTuple
 from hotcopy.pipes import readable
 
 _EXT = ("ext2", "ext3", "ext4")  # ext4's code reads them all, and only it can tell
@@ -75,13 +75,13 @@ def whole_units(ranges: Iterable[Range], size: int) -> list[Range]:
             units.append(Range(first, behind - first))
 
     start = end = 0
-    for item in ranges:
-        if item.start < end:
+    for begin, length in ranges:
+        if begin < end:
             raise DoubtError("the free ranges overlap or are not sorted")
-        if item.start != end:
+        if begin != end:
             take(start, end)
-            start = item.start
-        end = item.start + item.length
+            start = begin
+        end = begin + length
     take(start, end)
     if len(units) > abi.MAX_FREE:
         units.sort(key=lambda item: item.length, reverse=True)
@@ -93,7 +93,7 @@ def _checked(batches: Iterator[list[Range]], free: int) -> Iterator[list[Range]]
     """Ends in doubt when more is called free than the filesystem counts as free."""
     total = 0
     for batch in batches:
-        total += sum(item.length for item in batch)
+        total += sum(length for _, length in batch)
         if total > free:
             raise DoubtError("more blocks are called free than the filesystem counts")
         yield batch
@@ -125,6 +125,8 @@ def _batches(node: str, fstype: str, dev: DevId) -> Iterator[list[Range]]:
     try:
         refuse_doubtful(os.pread(device, 4096, 0), fstype)
         if fstype in _FAT:
+            from hotcopy import fat
+
             yield from fat.free_ranges(device)
         else:
             yield from _from_mounted(node, "ext4" if fstype in _EXT else fstype, dev)
@@ -142,7 +144,7 @@ def _child(node: str, fstype: str, dev: DevId, pipe: int) -> None:
                 os.close(fd)
     try:
         for batch in _batches(node, fstype, dev):
-            _write(pipe, b"".join(_PAIR.pack(item.start, item.length) for item in batch))
+            _write(pipe, b"".join(_PAIR.pack(*item) for item in batch))
         _write(pipe, _END)
     except (DoubtError, OSError, ValueError, struct.error) as error:
         _write(pipe, _DOUBT + (getattr(error, "strerror", None) or str(error)).encode(errors="replace"))
@@ -204,7 +206,7 @@ def find(node: str, dev: DevId, size: int, fstype: str, limit: float) -> list[Ra
         raise DoubtError(f"the filesystem has not told within {limit:.0f} seconds")
     # Past the limit what has come is right as far as it goes; the rest counts as used.
     found = _PAIR.iter_unpack(pairs[: len(pairs) // _PAIR.size * _PAIR.size])
-    return whole_units((Range(start, length) for start, length in found if length), size)
+    return whole_units((Range._make(pair) for pair in found if pair[1]), size)
 
 
 @contextlib.contextmanager
@@ -234,7 +236,7 @@ def tell(driver: Driver, copy: HotCopy, fstype: str, limit: float = 5.0) -> Told
             ranges = find(copy.node, copy.device, copy.nr_sectors * abi.SECTOR_SIZE, fstype, limit)
         if not ranges:
             return Told(0, "the filesystem has none")
-        driver.set_free(copy.minor, [Extent(item.start, item.start, item.length) for item in ranges])
+        driver.set_free(copy.minor, [Extent._make((start, start, length)) for start, length in ranges])
     except (DoubtError, HcpError, OSError) as error:
         return Told(0, getattr(error, "strerror", None) or str(error))
-    return Told(sum(item.length for item in ranges))
+    return Told(sum(length for _, length in ranges))

@@ -10,10 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable
-from typing import Callable, NamedTuple
 
 from hotcopy import libc
+from hotcopy.light import TYPE_CHECKING, NamedTuple
 from hotcopy.pipes import readable
+
+if TYPE_CHECKING:
+    from typing import Callable
 
 _PROBE = "user.hotcopy-probe"  # an attribute that no file has
 

@@ -21,10 +21,10 @@ import ctypes
 import os
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from hotcopy import libc
 from hotcopy.devid import DevId
+from hotcopy.light import NamedTuple
 
 _FS_IOC_GETFSMAP = 0xC0C0583B  # _IOWR('X', 59, struct fsmap_head), 192 bytes
 _FMH_OF_DEV_T = 0x1
@@ -66,7 +66,7 @@ def encode_dev(dev: DevId) -> int:
 def free_among(records: bytes, device: int) -> list[Range]:
     """The free ones of these ``struct fsmap`` that are on ``device``."""
     return [
-        Range(physical, length)
+        Range._make((physical, length))
         for dev, flags, physical, owner, _offset, length in _RECORD.iter_unpack(records)
         if owner == _FMR_OWN_FREE and flags & _FMR_OF_SPECIAL_OWNER and dev == device
     ]

@@ -7,12 +7,12 @@ import contextlib
 import enum
 import errno
 import os
-from typing import NamedTuple
 
 from hotcopy import store
 from hotcopy.devid import DevId
 from hotcopy.driver import Driver, HotCopy, Segment
 from hotcopy.errors import DriverError, HcpError
+from hotcopy.light import NamedTuple
 from hotcopy.mounts import Mount
 from hotcopy.store import Extension, Space, Store
 from hotcopy.sysfs import Sysfs, node

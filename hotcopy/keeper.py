@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 
-from hotcopy import abi, daemon, grow, mounts
+from hotcopy import abi, blocks, daemon, grow, mounts
 from hotcopy.devid import DevId
 from hotcopy.driver import Driver, HotCopy
 from hotcopy.errors import DriverError
@@ -197,6 +197,7 @@ def _serve(driver: Driver, starter: int, served: bool) -> bool:
 
 def run(driver: Driver, starter: int) -> None:
     """What the keeper does; ``driver`` is registered as its own. ``starter``: a pipe that ends with the hcp that started it."""
+    blocks.get_ready()
     served = False
     with Driver() as asking:
         while True:

@@ -5,7 +5,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import Any
+
+from hotcopy.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 FALLOC_FL_KEEP_SIZE = 0x01  # linux/falloc.h
 

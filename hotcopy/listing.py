@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import NamedTuple, Union
+from typing import Union
 
 from hotcopy import mounting, mounts
 from hotcopy.dates import iso_date, local_date
 from hotcopy.devid import DevId
 from hotcopy.driver import HotCopy
+from hotcopy.light import NamedTuple
 from hotcopy.mounts import Mount
 
 NONE = "No Hot Copy sessions"

@@ -7,12 +7,12 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterable
-from typing import NamedTuple
 
-from hotcopy import holders, libc
+from hotcopy import libc
 from hotcopy import mounts as mount_table
 from hotcopy.devid import DevId
 from hotcopy.errors import HcpError
+from hotcopy.light import NamedTuple
 from hotcopy.mounts import Mount
 from hotcopy.run import Done, run
 
@@ -138,6 +138,8 @@ def unmount_all(dev: DevId, what: str) -> None:
     for place in reversed(places):
         done = run("umount", place)
         if done.status != 0 and place in mounted_at(dev, mount_table.read()):
+            from hotcopy import holders
+
             busy = holders.of(dev)
             if busy:
                 raise HcpError(f"{what} is in use at {place} by {busy}", "end them and try again")

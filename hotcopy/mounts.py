@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from hotcopy.devid import DevId
+from hotcopy.light import NamedTuple
 
 NETWORK_TYPES = frozenset(
     [
@@ -31,16 +30,24 @@ NETWORK_TYPES = frozenset(
 )
 
 
+def _after_backslash(part: bytes) -> bytes:
+    digits = part[:3]
+    if len(digits) == 3 and all(digit in b"01234567" for digit in digits):
+        return bytes([int(digits, 8) & 0xFF]) + part[3:]
+    return b"\\" + part
+
+
 def unescape(text: str) -> str:
     """Undoes the kernel's octal escapes, three digits after a backslash."""
     if "\\" not in text:
         return text
-    return os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda m: bytes([int(m[1], 8) & 0xFF]), os.fsencode(text)))
+    first, *others = os.fsencode(text).split(b"\\")
+    return os.fsdecode(first + b"".join(map(_after_backslash, others)))
 
 
 def escape(path: str) -> str:
     """One word for a path, as the kernel writes it: white space and backslashes as octal escapes."""
-    return re.sub(r"[ \t\n\\]", lambda m: f"\\{ord(m[0]):03o}", path)
+    return "".join(f"\\{ord(letter):03o}" if letter in " \t\n\\" else letter for letter in path)
 
 
 class Mount(NamedTuple):

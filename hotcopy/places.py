@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
-from typing import NamedTuple, Union
 
 from hotcopy import checks, cycles, filesystems, store
 from hotcopy import device as devices
@@ -16,9 +15,13 @@ from hotcopy.devid import DevId
 from hotcopy.driver import HotCopy
 from hotcopy.errors import HcpError
 from hotcopy.filesystems import HOLDING, MOVING, Filesystem
+from hotcopy.light import TYPE_CHECKING, NamedTuple
 from hotcopy.mounts import NETWORK_TYPES, Mount
 from hotcopy.sysfs import Sysfs, node
 from hotcopy.targets import Target
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
 ELSEWHERE = "name a place for them with -c: a mounted device, a directory on another disk, or an unmounted device"
 
@@ -42,7 +45,7 @@ class DevicePlace(NamedTuple):
         return self.device.path
 
 
-Place = Union[FilesystemPlace, DevicePlace]
+Place: TypeAlias = "FilesystemPlace | DevicePlace"
 
 
 class Surroundings(NamedTuple):

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
-from hotcopy import abi, checks, cycles, filesystems, mounting, mounts, namespaces, places, store, targets
+from hotcopy import abi, checks, cycles, filesystems, mounting, mounts, places, store, targets
 from hotcopy.device import BlockDevice
 from hotcopy.devid import DevId
 from hotcopy.driver import Driver, HotCopy
 from hotcopy.errors import HcpError
 from hotcopy.filesystems import Filesystem
+from hotcopy.light import NamedTuple
 from hotcopy.mounts import Mount
 from hotcopy.places import DevicePlace, Place, Surroundings
 from hotcopy.sysfs import Sysfs
@@ -194,6 +194,8 @@ def _mounted(devices: Sequence[BlockDevice], table: Sequence[Mount], sysfs: Sysf
     leaves = [dev for dev in carried if not sysfs.partitions(dev) and not sysfs.holders(dev)]
     if all(filesystems.on(own, dev) for dev in leaves):
         return own
+    from hotcopy import namespaces  # for raw devices only
+
     return own + filesystems.read(namespaces.foreign_mounts({mount.dev for mount in table}), sysfs)
 
 

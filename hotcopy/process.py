@@ -5,7 +5,11 @@ from __future__ import annotations
 
 import gc
 import os
-from typing import NoReturn
+
+from hotcopy.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def run() -> NoReturn:

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from hotcopy.errors import HcpError
+from hotcopy.light import NamedTuple
 
 # cron's PATH has no sbin, where modprobe and, on some systems, mount helpers are.
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"

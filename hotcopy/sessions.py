@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Collection, Iterable
 
-from hotcopy import holders, mounting, mounts, nodes, store
+from hotcopy import mounting, mounts, nodes, store
 from hotcopy.devid import DevId
 from hotcopy.driver import Driver, HotCopy
 from hotcopy.errors import DriverError, HcpError
@@ -51,6 +51,8 @@ def end(driver: Driver, copy: HotCopy) -> None:
 
 
 def _busy(copy: HotCopy) -> HcpError:
+    from hotcopy import holders
+
     who = holders.of(copy.device)
     try:
         above = ", ".join(f"/dev/{name}" for name in os.listdir(f"/sys/dev/block/{copy.device}/holders"))

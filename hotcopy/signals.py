@@ -7,9 +7,12 @@ import contextlib
 import signal
 import types
 from collections.abc import Iterator
-from typing import Callable
 
 from hotcopy.errors import InterruptedByUserError
+from hotcopy.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Callable
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

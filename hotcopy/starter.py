@@ -7,11 +7,11 @@ import contextlib
 import errno
 import os
 import time
-from typing import NamedTuple
 
 from hotcopy import daemon
 from hotcopy.driver import Driver
 from hotcopy.errors import DriverError, HcpError
+from hotcopy.light import NamedTuple
 from hotcopy.output import complain
 
 _NAME = b"hcp-keeper"

@@ -17,12 +17,15 @@ import stat
 import struct
 import time
 from collections.abc import Collection, Iterator
-from typing import Callable, NamedTuple
 
 from hotcopy import abi, blocks, fiemap, libc
 from hotcopy.devid import DevId
 from hotcopy.errors import HcpError
 from hotcopy.frozen import make_directory
+from hotcopy.light import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Callable
 
 DIRECTORY = ".hotcopy"
 PREFIX = "store-"

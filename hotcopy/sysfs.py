@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from hotcopy.devid import DevId
+from hotcopy.light import NamedTuple
+
+_LARGEST = 1 << 16  # bytes: an attribute has a page at most, which is 64 KiB on some machines
 
 
 class Sysfs(NamedTuple):
@@ -16,15 +18,25 @@ class Sysfs(NamedTuple):
     root: str = "/sys"
 
     def _top(self, dev: DevId) -> str:
-        return os.path.realpath(f"{self.root}/dev/block/{dev}")
+        directory = f"{self.root}/dev/block"
+        try:
+            # The one link on the way: realpath() would look at each directory below /sys/devices.
+            return os.path.normpath(os.path.join(directory, os.readlink(f"{directory}/{dev}")))
+        except OSError:
+            return f"{directory}/{dev}"
 
     @staticmethod
     def _read(path: str) -> str:
         try:
-            with open(path, encoding="utf-8", errors="surrogateescape") as file:
-                return file.read().rstrip("\n")
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return ""
+        try:
+            return os.fsdecode(os.read(fd, _LARGEST)).rstrip("\n")
+        except OSError:
+            return ""
+        finally:
+            os.close(fd)
 
     @staticmethod
     def _names(directory: str) -> list[str]:

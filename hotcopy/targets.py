@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from hotcopy import filesystems
 from hotcopy.device import BlockDevice
 from hotcopy.devid import DevId
 from hotcopy.filesystems import Filesystem
+from hotcopy.light import NamedTuple
 from hotcopy.sysfs import Sysfs
 
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-from typing import Callable, final
 
 from hotcopy import daemon, grow
 from hotcopy.devid import DevId
 from hotcopy.grow import Need, Outcome
+from hotcopy.light import TYPE_CHECKING
 from hotcopy.pipes import readable
+
+if TYPE_CHECKING:
+    from typing import Callable
 
 _BETWEEN = "\0"  # the fields of a job: no path has it
 _END = b"\0\n"
@@ -55,7 +58,6 @@ def _serve(jobs: int, outcomes: int, job: Callable[[Need], Outcome]) -> None:
         os.write(outcomes, bytes([job(need)]))
 
 
-@final
 class Worker:
     """One process; it ends when the keeper does, after what it is doing then."""
 

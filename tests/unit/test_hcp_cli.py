@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from hotcopy import checks, cli, errors, lock, mounting, signals, store
+from hotcopy import checks, cli, errors, grammar, lock, mounting, signals, store
 from hotcopy.run import run
 from hotcopy.sizes import parse_size
 
@@ -230,7 +230,7 @@ def test_errors_are_one_line() -> None:
 
 @pytest.mark.parametrize(("text", "percent"), [("5", 5), ("5%", 5), ("0", 0), ("90 %", 90), (" 7 ", 7)])
 def test_percentages(text: str, percent: int) -> None:
-    assert cli.parser().parse_args(["-q", text, "/dev/a"]).quota == percent
+    assert grammar.parser().parse_args(["-q", text, "/dev/a"]).quota == percent
 
 
 def test_swap_table() -> None:

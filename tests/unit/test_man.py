@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hotcopy import cli, setup
+from hotcopy import grammar, setup
 
 PAGES = Path(__file__).parents[2] / "docs/man"
 
@@ -32,7 +32,7 @@ def documented(text: str) -> set[str]:
 
 @pytest.mark.parametrize(
     ("name", "grammar"),
-    [("hcp.8", cli.parser()), ("hcp-setup.8", setup.parser())],
+    [("hcp.8", grammar.parser()), ("hcp-setup.8", setup.parser())],
 )
 def test_every_option_is_documented(name: str, grammar: argparse.ArgumentParser) -> None:
     text = page(name)
