@@ -5,7 +5,7 @@ KERNEL ?= 6.12
 PREPARE = python=$$(tests/setup/prepare) || exit 1; export PYTHONDONTWRITEBYTECODE=1;
 
 .DEFAULT_GOAL := help
-.PHONY: test test-quick test-thorough test-install lint demo bench guest install pyz clean-cache help
+.PHONY: test test-quick test-thorough test-install test-packages lint demo bench guest install pyz clean-cache help
 
 test: ## every test, in every kernel
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare && "$$python" -m pytest -v
@@ -20,6 +20,10 @@ test-thorough: ## as make test, with the driver's core on every kernel instead o
 test-install: ## hotcopy-install on fresh machines: Debian 11, 12 and 13 in guests, about half an hour each
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare 5.10 6.1 6.12 && \
 	"$$python" -m pytest -v --installs tests/driver/test_install.py
+
+test-packages: ## packages through the real apt, dnf and DKMS on Debian 11, 12 and 13, booted then: about 20 minutes
+	@$(PREPARE) "$$python" -m tests.driver.bench prepare 5.10 6.1 6.12 && \
+	"$$python" -m pytest -v --installs tests/packages tests/driver/test_packages.py
 
 lint: ## ruff, mypy, shellcheck, and the driver with W=1 and sparse
 	@$(PREPARE) "$$python" -m pytest -v tests/lint

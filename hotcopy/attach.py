@@ -51,8 +51,20 @@ def attached() -> Driver | None:
             _make_control_node()
 
 
+def _let_go_of_another_version() -> None:
+    """Unloads a driver that an upgrade has replaced, unless it is in use: the one installed now is loaded then."""
+    try:
+        with open(_VERSION_FILE, encoding="utf-8") as file:
+            loaded = file.read().strip()
+    except OSError:
+        return
+    if loaded != __version__ and run("modinfo", "-F", "version", MODULE, timeout=30).out.strip() == __version__:
+        run("modprobe", "-r", MODULE, timeout=60)
+
+
 def attach() -> Driver:
     """The driver, loaded now if need be. HcpError says how to install it."""
+    _let_go_of_another_version()
     driver = attached()
     if driver is not None:
         return driver

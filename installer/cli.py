@@ -18,6 +18,7 @@ from installer.exitcodes import ExitCode
 from installer.matrix.reader import MatrixError
 from installer.options import Options
 from installer.stopping import Stopped
+from installer.words import ACTIONS
 
 _HINT = "hotcopy-install --help shows what there is"
 _DESCRIPTION = """\
@@ -32,6 +33,9 @@ run was stopped.
   doctor           how the installation is
   report           facts of this machine, ready to paste
   support-matrix   every system that is supported, retired or refused
+
+  build, build-modules, publish
+                   packages and repositories; each has a --help of its own
 """
 _ACTIONS = ("install", "plan", "uninstall", "doctor", "report", "support-matrix")
 
@@ -139,6 +143,8 @@ def main(argv: Sequence[str] | None = None, source: Source | None = None) -> int
     words = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in words  # also where the rest cannot be understood
     try:
+        if words and words[0] in ACTIONS:
+            return ACTIONS[words[0]](words[1:])
         given = parser().parse_args(words)
         if given.help or given.version:
             text = parser().format_help().rstrip("\n") if given.help else __version__

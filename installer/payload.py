@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is installed where, when it is built from the sources that the installer carries.
-
-Once there are packages, building and installing those takes the place of these files; the rest of a plan stays.
-"""
+"""What is installed where, when it is built from the sources that the installer carries; packages have the same files."""
 
 from __future__ import annotations
 
@@ -99,7 +96,7 @@ def command(python: str) -> Iterator[PayloadFile]:
     yield PayloadFile("usr/sbin/hcp-setup", _launcher(python, "hotcopy.setup"), 0o755)
     yield PayloadFile(_SYSTEM, _launcher(python, "hotcopy.system"), 0o755)
     for item in sorted(bundle().joinpath("man").iterdir(), key=lambda item: item.name):
-        if item.name.endswith(".8"):
+        if item.name.startswith("hcp") and item.name.endswith(".8"):
             yield PayloadFile(f"usr/share/man/man8/{item.name}", item.read_bytes())
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hotcopy import __version__
 from installer import payload
+from installer.build.targets import target_of
 from installer.context import Context
 from installer.errors import InstallError
 from installer.exitcodes import ExitCode
@@ -22,6 +23,9 @@ from installer.steps.repository import AddRepository
 from installer.steps.services import EnableServices
 from installer.steps.step import Step
 from installer.steps.verify import VerifyHotCopy
+
+_ARMOUR = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
+_BINARY_KEYS = (b"\x98", b"\x99", b"\xc6")  # how the packet of a public key begins
 
 
 @dataclass(frozen=True)
@@ -108,9 +112,14 @@ def _refuse_foreign(paths: tuple[str, ...], journal: Journal) -> None:
         )
 
 
+def _has_own_files(journal: Journal) -> bool:
+    """Whether this installer has placed hcp."""
+    return any(path.startswith(f"{payload.LIBRARY}/") for path in journal.texts("file", "path"))
+
+
 def _refuse_own_files(journal: Journal) -> None:
     """InstallError where the packages would go over files of this installer, which an uninstall would then take from them."""
-    if any(path.startswith(f"{payload.LIBRARY}/") for path in journal.texts("file", "path")):
+    if _has_own_files(journal):
         raise InstallError(
             "Hot Copy is installed here already, from the sources that the installer carries",
             "hotcopy-install uninstall, then install the packages",
@@ -118,15 +127,26 @@ def _refuse_own_files(journal: Journal) -> None:
         )
 
 
-def _from_repository(packager: Packager, options: Options) -> list[Step]:
+def _from_repository(context: Context, packager: Packager, options: Options) -> list[Step]:
     if options.repository_key is None:
         raise InstallError("--repo needs the key that signs the repository", "--repo-key FILE", ExitCode.USAGE)
     try:
         key = options.repository_key.read_bytes()
     except OSError as error:
         raise InstallError(f"{options.repository_key}: {error.strerror}", "--repo-key FILE", ExitCode.USAGE) from error
-    url = (options.repository or "").rstrip("/") + "/"
-    return [AddRepository(packager, Repository(url, str(options.repository_key)), key)]
+    armoured = key.startswith(_ARMOUR)
+    if not armoured and (packager.suffix == ".rpm" or key[:1] not in _BINARY_KEYS):
+        remedy = "gpg --armor --export KEY >FILE, or the repository's own hotcopy.asc"
+        raise InstallError(f"{options.repository_key} is no armoured public key of OpenPGP", remedy, ExitCode.USAGE)
+    target = target_of(context.row) if context.row else None
+    if packager.suffix == ".rpm" and target is None:
+        raise InstallError(
+            f"there are no packages for {context.system.distro.title}",
+            "install from the sources that the installer carries: leave --repo out",
+            ExitCode.REFUSED,
+        )
+    repository = Repository((options.repository or "").rstrip("/"), target.key if target else "")
+    return [AddRepository(packager, repository, key, armoured=armoured)]
 
 
 def _is_done(context: Context, journal: Journal, source: str) -> bool:
@@ -154,9 +174,11 @@ def build(context: Context, journal: Journal, options: Options) -> Plan:
     elif options.repository:
         source = f"the repository {options.repository}"
         if not _is_done(context, journal, source):
-            steps += [*_packages(context, packager, journal), *_from_repository(packager, options)]
+            steps += [*_packages(context, packager, journal), *_from_repository(context, packager, options)]
+    elif context.system.installed.packaged and not _has_own_files(journal):
+        from_packages = True  # whoever installed them: their files are not overwritten
+        source = "the packages of Hot Copy that are installed"
     else:
-        # Packages built on the spot will come in here, in the place of files of our own.
         source = f"the sources of Hot Copy {__version__} that this installer carries"
         steps += [*_packages(context, packager, journal), *_own_files(context, journal, python)]
     digest = payload.digest(payload.driver())

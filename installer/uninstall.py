@@ -159,7 +159,9 @@ class RemovePackages(Step):
         left = tuple(sorted(set(names) & installed(session, packager)))
         if left:
             compiled = tuple(_compiled(session.root))
-            call(session, packager, packager.remove(left), left)
+            packages, others = packager.distrust(left)
+            for command in (*((packager.remove(packages),) if packages else ()), *others):
+                call(session, packager, command, left)
             _remove_orphans(compiled)
 
 

@@ -18,9 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Which kernels to boot."""
     names = ",".join(kernel.name for kernel in KERNELS)
     parser.addoption("--thorough", action="store_true", help="the driver's core tests on every kernel")
-    parser.addoption(
-        "--installs", action="store_true", help="hotcopy-install on fresh machines, too: half an hour each"
-    )
+    parser.addoption("--installs", action="store_true", help="what installs on more machines, too, for minutes each")
     parser.addoption("--kernels", default=names, help=f"of {names}, those to test on")
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from hotcopy.attach import MODULE
 from installer.detect import files
 
-_PLACES = ("updates", "extra", "weak-updates", "updates/dkms")
+_PLACES = ("updates", "extra", "weak-updates", "updates/dkms", "updates/hotcopy")
+# What only the packages have: dpkg's list of files, and a file of the RPMs'.
+_OF_PACKAGES = ("var/lib/dpkg/info/hotcopy.list", "usr/lib/systemd/system-preset/80-hotcopy.preset")
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Installed:
     control_node: bool  # /dev/hcp
     units_enabled: bool
     rules: bool
+    packaged: bool  # hcp came as a package
 
 
 def _module_file(root: Path, release: str) -> str:
@@ -54,4 +57,5 @@ def detect(root: Path, release: str) -> Installed:
         units_enabled=_is_enabled(root, "hotcopy.service", "sysinit.target")
         and _is_enabled(root, "hotcopy-clean.service", "multi-user.target"),
         rules=any(files.exists(root, f"{place}/udev/rules.d/59-hotcopy.rules") for place in ("etc", "usr/lib", "lib")),
+        packaged=bool(command) and any(files.exists(root, path) for path in _OF_PACKAGES),
     )

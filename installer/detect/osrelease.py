@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
 
 from distro import LinuxDistribution
 
 from installer.detect import files
+
+_TAKES_ROOT = "root_dir" in inspect.signature(LinuxDistribution).parameters
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,16 @@ def _lsb(root: Path) -> dict[str, str]:
     return {key.strip(): value.strip().strip('"') for key, _, value in pairs}
 
 
+def _distribution(root: Path) -> LinuxDistribution:
+    if _TAKES_ROOT:
+        return LinuxDistribution(include_lsb=False, include_uname=False, root_dir=str(root))
+    # distro 1.5, of Debian 11 and EL 9; what has no os-release is then looked for in /etc, whatever the root.
+    return LinuxDistribution(include_lsb=False, include_uname=False, os_release_file=str(root / "etc/os-release"))
+
+
 def detect(root: Path) -> OsRelease:
     """Reads os-release, and else the older /etc/*-release files."""
-    found = LinuxDistribution(include_lsb=False, include_uname=False, include_oslevel=False, root_dir=str(root))
+    found = _distribution(root)
     values = found.os_release_info()
     if not values and (lsb := _lsb(root)).get("DISTRIB_ID"):
         version, codename = lsb.get("DISTRIB_RELEASE", ""), lsb.get("DISTRIB_CODENAME", "")

@@ -17,10 +17,10 @@ Command = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository of packages as the user names it."""
+    """What hotcopy-install publish has made."""
 
-    url: str
-    key: str  # the path of the key that signs it, on this machine
+    url: str  # of the directory that has apt/ and yum/, without a slash at its end
+    target: str  # below yum/: "el9"; "" for apt
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,14 @@ class Packager(ABC):
     @abstractmethod
     def list_installed(self) -> Command:
         """Prints the installed packages, one a line, each so that remove() understands it."""
+
+    def trust(self, path: str) -> tuple[Command, ...]:
+        """Makes a key known to the package manager, where its repository's definition is not enough."""
+        return ()
+
+    def distrust(self, names: Sequence[str]) -> tuple[tuple[str, ...], tuple[Command, ...]]:
+        """Of these names of list_installed() those that are packages, and the commands that remove the others."""
+        return tuple(names), ()
 
     def repair(self) -> tuple[Command, ...]:
         """What an installation that was killed may need first."""

@@ -81,7 +81,7 @@ class Debian(Packager):
 
     def repository_files(self, repository: Repository, key: str) -> tuple[ConfigFile, ...]:
         """A deb822 source that trusts this key, and this key for nothing else."""
-        lines = ("Types: deb", f"URIs: {repository.url}", "Suites: ./", f"Signed-By: {key}")
+        lines = ("Types: deb", f"URIs: {repository.url}/apt/", "Suites: ./", f"Signed-By: {key}")
         return (ConfigFile("/etc/apt/sources.list.d/hotcopy.sources", "\n".join(lines) + "\n"),)
 
     def key_path(self) -> str:

@@ -10,6 +10,7 @@ from installer.families.base import Command, ConfigFile, Packager, Repository
 from installer.families.failures import symptom
 
 RPM_LIST: Command = ("rpm", "-qa", "--qf", "%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\n")
+RPM_PREFIX = "gpg-pubkey-"  # RPM lists the keys that it trusts as packages of this name
 RPM_KEY = "/etc/pki/rpm-gpg/RPM-GPG-KEY-hotcopy"
 RPM_SYMPTOMS = (
     symptom(
@@ -33,13 +34,20 @@ def rpm_repository(repository: Repository, key: str, directory: str) -> ConfigFi
     lines = (
         "[hotcopy]",
         "name=Hot Copy",
-        f"baseurl={repository.url}",
+        f"baseurl={repository.url}/yum/{repository.target}/",
         "enabled=1",
         "gpgcheck=1",
         "repo_gpgcheck=1",
         f"gpgkey=file://{key}",
     )
     return ConfigFile(f"{directory}/hotcopy.repo", "\n".join(lines) + "\n")
+
+
+def split_keys(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[Command, ...]]:
+    """What of a list of RPM_LIST are packages, and the command that removes the keys among it."""
+    keys = tuple(name.partition(".")[0] for name in names if name.startswith(RPM_PREFIX))
+    packages = tuple(name for name in names if not name.startswith(RPM_PREFIX))
+    return packages, (("rpm", "--erase", *keys),) if keys else ()
 
 
 class Dnf(Packager):
@@ -92,3 +100,11 @@ class Dnf(Packager):
     def key_path(self) -> str:
         """Where RPM's keys are."""
         return RPM_KEY
+
+    def trust(self, path: str) -> tuple[Command, ...]:
+        """For RPM's own database, too: nothing is asked then."""
+        return (("rpm", "--import", path),)
+
+    def distrust(self, names: Sequence[str]) -> tuple[tuple[str, ...], tuple[Command, ...]]:
+        """Keys are no packages to anybody but rpm."""
+        return split_keys(names)

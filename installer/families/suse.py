@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from installer.detect.kernel import Kernel
 from installer.exitcodes import ExitCode
 from installer.families.base import Command, ConfigFile, Packager, Repository
-from installer.families.dnf import RPM_LIST, RPM_SYMPTOMS, rpm_repository
+from installer.families.dnf import RPM_LIST, RPM_SYMPTOMS, rpm_repository, split_keys
 from installer.families.failures import symptom
 
 
@@ -72,3 +72,11 @@ class Suse(Packager):
     def key_path(self) -> str:
         """SUSE has no directory for them; ours is next to the program's own files."""
         return "/etc/pki/trust/hotcopy.asc"
+
+    def trust(self, path: str) -> tuple[Command, ...]:
+        """For RPM's own database, too: nothing is asked then."""
+        return (("rpm", "--import", path),)
+
+    def distrust(self, names: Sequence[str]) -> tuple[tuple[str, ...], tuple[Command, ...]]:
+        """Keys are no packages to anybody but rpm."""
+        return split_keys(names)

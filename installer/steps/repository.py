@@ -7,7 +7,7 @@ from installer.families.base import Packager, Repository
 from installer.payload import PayloadFile
 from installer.session import Session
 from installer.steps import place
-from installer.steps.packages import recorded, refresh_and_install
+from installer.steps.packages import call, recorded, refresh_and_install
 from installer.steps.step import Step
 
 PACKAGES = ("hotcopy", "hotcopy-dkms")
@@ -19,10 +19,12 @@ class AddRepository(Step):
     key = "repository"
     title = "Add the repository of Hot Copy and install its packages"
 
-    def __init__(self, packager: Packager, repository: Repository, key: bytes) -> None:
+    def __init__(self, packager: Packager, repository: Repository, key: bytes, *, armoured: bool) -> None:
         self.packager = packager
-        self.repository = repository
         path = packager.key_path()
+        if not armoured:
+            path = path[: -len(".asc")] + ".gpg"  # by which apt tells
+        self.trust = packager.trust(path)
         sources = packager.repository_files(repository, path)
         self.files = (
             PayloadFile(path.lstrip("/"), key),
@@ -32,7 +34,7 @@ class AddRepository(Step):
     @property
     def details(self) -> tuple[str, ...]:
         """Files and commands."""
-        commands = (*self.packager.refresh(), self.packager.install(PACKAGES))
+        commands = (*self.trust, *self.packager.refresh(), self.packager.install(PACKAGES))
         return (*(f"write /{file.path}" for file in self.files), *(" ".join(command) for command in commands))
 
     def run(self, session: Session) -> None:
@@ -40,4 +42,6 @@ class AddRepository(Step):
         for file in self.files:
             place.put(session.root, file, session.journal)
         with recorded(session, self.packager):
+            for command in self.trust:
+                call(session, self.packager, command, ())
             refresh_and_install(session, self.packager, PACKAGES)

@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 
 from hotcopy import grammar, setup
+from installer import cli as installer
+from installer.build import cli as build
+from installer.exitcodes import ExitCode
+from installer.publish import cli as publish
 
 PAGES = Path(__file__).parents[2] / "docs/man"
 
@@ -47,3 +51,15 @@ def test_every_file_that_is_named_exists() -> None:
     common = Path(__file__).parents[2] / "packaging/common"
     for path in common.iterdir():
         assert path.name in text, path
+
+
+def test_every_option_and_exit_status_of_the_installer_is_documented() -> None:
+    text = page("hotcopy-install.8")
+    own, *actions = re.split(r"^\.SS .*$", text, flags=re.MULTILINE)
+    end = ".SH EXIT STATUS"
+    assert options(installer.parser()) == documented(f"{own}\n{end}")
+    grammars = (build.build_parser([]), build.modules_parser([]), publish.parser())
+    for grammar, part in zip(grammars, actions):
+        assert options(grammar) - {"-h", "--help"} == documented(f".SH OPTIONS\n{part}\n{end}"), grammar.prog
+    statuses = dict(re.findall(r"^\.TP\n\.B (\d+)\n(.*)$", text.split(end)[1], re.MULTILINE))
+    assert statuses == {str(code.value): code.meaning for code in ExitCode}

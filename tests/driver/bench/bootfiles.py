@@ -32,6 +32,11 @@ class BootFiles:
     initramfs: Path
     modules: Path
 
+    @classmethod
+    def below(cls, path: Path) -> BootFiles:
+        """As make_boot_files() names them."""
+        return cls(path / "vmlinux", path / "initramfs", path / "modules.ext4")
+
 
 def boot_files(cache: Cache, found: KernelPackage) -> BootFiles:
     """The kernel, an image of all its modules, and an initramfs that mounts the root."""
@@ -40,18 +45,23 @@ def boot_files(cache: Cache, found: KernelPackage) -> BootFiles:
 
     def build(path: Path) -> None:
         with step(f"{found.kernel.name}: modules and initramfs"):
-            tree = root / "lib/modules" / found.release
-            packed = (root / "boot" / f"vmlinuz-{found.release}").read_bytes()
-            (path / "vmlinux").write_bytes(unpacked_kernel(packed))
-            copy = path / "modules"
-            # build and source point at the headers, which the guest does not have.
-            shutil.copytree(tree, copy, symlinks=True, ignore=shutil.ignore_patterns("build", "source"))
-            make_image(copy, path / "modules.ext4", "modules", 16)
-            shutil.rmtree(copy)
-            make_initramfs(tree, path / "initramfs")
+            make_boot_files(root, found.release, path)
 
     entry = cache.entry("boot", found.kernel.name, key, build)
-    return BootFiles(entry / "vmlinux", entry / "initramfs", entry / "modules.ext4")
+    return BootFiles.below(entry)
+
+
+def make_boot_files(root: Path, release: str, path: Path) -> None:
+    """What QEMU needs of a kernel that is installed below root."""
+    tree = root / "lib/modules" / release
+    packed = (root / "boot" / f"vmlinuz-{release}").read_bytes()
+    (path / "vmlinux").write_bytes(unpacked_kernel(packed))
+    copy = path / "modules"
+    # build and source point at the headers, which the guest does not have.
+    shutil.copytree(tree, copy, symlinks=True, ignore=shutil.ignore_patterns("build", "source"))
+    make_image(copy, path / "modules.ext4", "modules", 16)
+    shutil.rmtree(copy)
+    make_initramfs(tree, path / "initramfs")
 
 
 def module_name(path: str) -> str:

@@ -113,6 +113,7 @@ class Guest:
     def _start(self) -> None:
         begin = time.monotonic()
         prepared = self.bench.prepare(self.kernel)
+        boot = self.machine.boot or prepared.boot
         module = self.module or self.bench.module(self.kernel)
         project = self.scratch / "project.tar"
         project_tar(project, module, self.files)
@@ -123,9 +124,9 @@ class Guest:
         argv = [
             # The guest must not outlive a killed test run.
             *("setpriv", "--pdeathsig", "KILL"),
-            *self.machine.arguments(self.bench.accelerator(), prepared.boot),
+            *self.machine.arguments(self.bench.accelerator(), boot),
             *Disk("root").arguments(root or prepared.userland, shared=root is None),
-            *Disk("modules", read_only=True).arguments(prepared.boot.modules),
+            *Disk("modules", read_only=True).arguments(boot.modules),
             *Disk("project", read_only=True).arguments(project),
         ]
         for disk in self.machine.disks:

@@ -70,6 +70,7 @@ class Machine:
     cpus: int = 1
     append: str = ""  # further words for the kernel's command line
     root: Path | None = None  # a root file system of its own, which outlives a boot
+    boot: BootFiles | None = None  # another kernel than the bench's of that name
 
     def arguments(self, accel: str, boot: BootFiles) -> Iterator[str]:
         """QEMU's arguments, without the disks and the ports."""

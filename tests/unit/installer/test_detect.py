@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from installer.detect import container, files, hooks, secureboot, tools, virt
+from installer.detect import container, files, hooks, osrelease, secureboot, tools, virt
 from installer.detect.kernel import Uname
+from tests.unit.installer.recorded import unpack
 
 LINUX = Uname("Linux", "6.1.0-40-amd64", "#1 SMP", "x86_64")
 
@@ -105,3 +106,12 @@ def test_the_newest_python_where_the_system_s_own_is_too_old(tmp_path: Path) -> 
     (tmp_path / "etc/alternatives/python3").symlink_to("/usr/bin/python3.6")
     (tmp_path / "usr/bin/python3").symlink_to("/etc/alternatives/python3")
     assert tools.detect(tmp_path).python == "/usr/bin/python3.12"
+
+
+@pytest.mark.parametrize("name", ["debian-11", "debian-12"])
+def test_an_older_distro_module_tells_the_same(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """distro 1.5, of Debian 11 and EL 9, takes no root; with the real one: tests/packages/test_debian.py."""
+    unpack(name, tmp_path)
+    now = osrelease.detect(tmp_path)
+    monkeypatch.setattr(osrelease, "_TAKES_ROOT", False)
+    assert osrelease.detect(tmp_path) == now and now.os_id == "debian"

@@ -105,6 +105,18 @@ def test_every_family_can_do_it(family: Family) -> None:
 @pytest.mark.parametrize("family", [Family.DEBIAN, Family.REDHAT, Family.SUSE, Family.AMAZON])
 def test_a_repository_is_trusted_by_its_own_key_only(family: Family) -> None:
     found = packager(family)
-    (file,) = found.repository_files(Repository("https://example.org/x/", "key"), found.key_path())
-    assert found.key_path() in file.text and "https://example.org/x/" in file.text
+    (file,) = found.repository_files(Repository("https://example.org/x", "el9"), found.key_path())
+    assert (
+        found.key_path() in file.text
+        and f"https://example.org/x/{'apt' if family is Family.DEBIAN else 'yum/el9'}/\n" in file.text
+    )
     assert "Signed-By" in file.text or ("repo_gpgcheck=1" in file.text and "\ngpgcheck=1" in file.text)
+
+
+@pytest.mark.parametrize("family", [Family.REDHAT, Family.SUSE, Family.AMAZON])
+def test_a_key_that_rpm_was_told_of_is_no_package(family: Family) -> None:
+    found = packager(family)
+    assert found.trust("/key") == (("rpm", "--import", "/key"),)
+    names = ("gpg-pubkey-1a2b-3c4d.(none)", "hotcopy-1-1.noarch")
+    assert found.distrust(names) == (("hotcopy-1-1.noarch",), (("rpm", "--erase", "gpg-pubkey-1a2b-3c4d"),))
+    assert packager(Family.DEBIAN).distrust(("hotcopy",)) == (("hotcopy",), ())

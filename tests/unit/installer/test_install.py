@@ -375,16 +375,42 @@ def test_packages_from_a_directory(machine: MadeUp, tmp_path: Path, capfd: pytes
 def test_repository(machine: MadeUp, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     key = tmp_path / "key.asc"
     key.write_text("-----BEGIN PGP PUBLIC KEY BLOCK-----\n", encoding="ascii")
-    words = ("--repo", "https://example.org/apt")
+    words = ("--repo", "https://example.org/hotcopy")
     assert machine.install("--yes", *words) == ExitCode.USAGE
     assert "--repo-key" in capfd.readouterr().err
     before = machine.listing()
     machine.install("--yes", *words, "--repo-key", str(key))
     source = (machine.root / "etc/apt/sources.list.d/hotcopy.sources").read_text(encoding="ascii")
-    assert "URIs: https://example.org/apt/\n" in source and "Signed-By: /etc/apt/keyrings/hotcopy.asc\n" in source
+    assert (
+        "URIs: https://example.org/hotcopy/apt/\n" in source and "Signed-By: /etc/apt/keyrings/hotcopy.asc\n" in source
+    )
     assert (machine.root / "etc/apt/keyrings/hotcopy.asc").read_bytes() == key.read_bytes()
     assert machine.install("uninstall", "--yes") == ExitCode.DONE
     assert machine.listing() == before
+
+
+def test_a_key_is_as_it_was_given(machine: MadeUp, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    key = tmp_path / "key"
+    words = ("--repo", "https://example.org", "--repo-key", str(key))
+    key.write_text("<html>not found</html>", encoding="ascii")
+    assert machine.install("--yes", *words) == ExitCode.USAGE
+    assert "no armoured public key" in capfd.readouterr().err
+    key.write_bytes(b"\x99\x01\x8d\x04")
+    machine.install("--yes", *words)
+    assert (machine.root / "etc/apt/keyrings/hotcopy.gpg").read_bytes() == key.read_bytes()
+    source = (machine.root / "etc/apt/sources.list.d/hotcopy.sources").read_text(encoding="ascii")
+    assert "Signed-By: /etc/apt/keyrings/hotcopy.gpg\n" in source
+
+
+def test_packages_are_left_alone(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
+    """Whoever installed them: what is missing is the driver in the kernel, and the proof."""
+    for path in ("usr/sbin/hcp", "var/lib/dpkg/info/hotcopy.list", "usr/lib/hotcopy/hotcopy/cli.py"):
+        (machine.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (machine.root / path).touch()
+    assert machine.install("plan", "--json") == ExitCode.DONE
+    said = json.loads(capfd.readouterr().out)
+    assert said["source"] == "the packages of Hot Copy that are installed"
+    assert [step["key"] for step in said["steps"]] == ["driver", "verify"]
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,7 @@ def test_the_others_stay(tmp_path: Path) -> None:
         ("ubuntu-10.04-before-fix", "HC-BROKEN-EXT4-FREEZE-2.6", ExitCode.REFUSED),  # it would lock up the machine
         ("debian-12-no-modules", "HC-MODULES", ExitCode.REFUSED),
         ("debian-12-arm64", "HC-ARCH", ExitCode.REFUSED),
+        ("debian-12-corrected", "HC-BROKEN-IO-URING-FREEZE", ExitCode.REFUSED),
         ("debian-12", "HC-CONTAINER", ExitCode.USAGE),  # there is nothing to force
         ("debian-12", "HC-NONSENSE", ExitCode.USAGE),
     ],

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Packages of Hot Copy: hotcopy-install build and build-modules."""

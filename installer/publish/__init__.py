@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Signed repositories for apt and dnf: hotcopy-install publish."""

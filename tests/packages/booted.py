@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A tree with packages, booted: what they are for works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hotcopy import __version__
+from tests.driver.bench.bench import Bench
+from tests.driver.bench.fresh import init_files
+from tests.driver.bench.guest import Guest
+from tests.packages.trees import Tree
+
+# A file of 8 MiB is overwritten; the hot copy has it as it was.
+PROOF = """set -e
+truncate -s 64M /run/disk
+mkfs.ext4 -q /run/disk
+loop=$(losetup --find --show /run/disk)
+mkdir -p /run/mounted
+mount $loop /run/mounted
+head -c 8M /dev/urandom >/run/mounted/file
+was=$(sha256sum </run/mounted/file)
+hcp $loop
+head -c 8M /dev/urandom >/run/mounted/file
+sync
+[ "$(sha256sum </run/mounted/file)" != "$was" ]
+[ "$(cat /var/hotcopy/*_hcp1/file | sha256sum)" = "$was" ]
+hcp -l | grep -q /dev/hcp1
+hcp -r --all
+[ ! -e /sys/block/hcp1 ]
+umount /run/mounted
+losetup -d $loop
+"""
+
+
+@contextmanager
+def booted(bench: Bench, kernel: str, tree: Tree, release: str) -> Iterator[Guest]:
+    """The tree's own systemd under its own kernel."""
+    with Guest(bench, kernel, tree.machine(release), files=init_files()) as guest:
+        assert guest.run("uname -r").output.strip() == release
+        yield guest
+
+
+def works(guest: Guest) -> None:
+    """A hot copy is taken, compared and removed by what the packages have installed."""
+    assert guest.run("ls /sys/module/hcpdriver", check=False).status != 0
+    guest.run(PROOF, timeout=180)
+    assert guest.run("cat /sys/module/hcpdriver/version").output.strip() == __version__
+    assert guest.run("systemctl is-enabled hotcopy.service hotcopy-clean.service").output.split() == ["enabled"] * 2
+    assert guest.run("hcp-setup --get-module", timeout=120).status == 0  # there is nothing to do

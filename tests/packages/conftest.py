@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Packages built once for all tests here, a key that signs, and repositories to try things on."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from installer import cli
+from tests.packages.keys import Keyring
+from tests.packages.web import Web, serve
+
+WORDS = ("--rpm", "--deb", "--target", "el9", "--target", "suse")  # the other targets: test_build.py
+
+
+def hotcopy_install(*words: str | Path) -> None:
+    """Runs it; it must succeed."""
+    assert cli.main([str(word) for word in words]) == 0
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What hotcopy-install build makes: .deb and every target's .rpm."""
+    place = tmp_path_factory.mktemp("built")
+    hotcopy_install("build", place)
+    return place
+
+
+@pytest.fixture(scope="session")
+def keyring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyring]:
+    """Two keys: one that signs the repository, one that has nothing to do with it."""
+    made = Keyring.make(tmp_path_factory.mktemp("gpg"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def published(built: Path, keyring: Keyring, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Repositories of deb and el9, for http://HERE (the tests replace it)."""
+    place = tmp_path_factory.mktemp("published")
+    some = tmp_path_factory.mktemp("some")
+    shutil.copytree(built / "deb", some / "deb")
+    shutil.copytree(built / "rpm/el9", some / "rpm/el9")
+    with keyring.used():
+        hotcopy_install("publish", place, "--from", some, "--key", keyring.ours, "--url", "http://here.invalid")
+    return place
+
+
+@pytest.fixture
+def repository(published: Path, tmp_path: Path) -> Path:
+    """A copy that a test may spoil."""
+    return Path(shutil.copytree(published, tmp_path / "repository"))
+
+
+@pytest.fixture
+def web(repository: Path) -> Iterator[Web]:
+    """The copy, served over HTTP."""
+    served = serve(repository)
+    yield served
+    served.stop()

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The real apt, dpkg and DKMS of Debian 11, 12 and 13, in trees that are booted then: what is built, works, is kept and left.
+
+Emulated, a compiler takes minutes for the driver; here it is compiled at this host's speed.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hotcopy import __version__
+from installer import pyz
+from installer.exitcodes import ExitCode
+from tests.driver.bench.bench import Bench
+from tests.driver.bench.fresh import init_files
+from tests.driver.bench.guest import Guest
+from tests.driver.bench.kernels import locate
+from tests.driver.bench.machine import Disk
+from tests.packages.booted import booted, works
+from tests.packages.conftest import hotcopy_install
+from tests.packages.keys import Keyring
+from tests.packages.older import OLDER, build_older
+from tests.packages.trees import Tree, debian_tree
+
+# What apt and dpkg keep; mok.* is the key that DKMS makes for the machine.
+KEPT = (
+    "/proc",
+    "/run",
+    "/tmp",
+    "/dev",
+    "/var/lib/dpkg",
+    "/var/lib/apt",
+    "/var/cache",
+    "/var/log",
+    "/var/lib/dkms/mok.key",
+    "/var/lib/dkms/mok.pub",
+    "/usr/lib/python3/dist-packages/__pycache__",  # of lsb_release, which Debian 11's DKMS runs
+)
+PRUNED = " -o ".join(f"-path {path}" for path in KEPT)
+LISTING = f"find / \\( {PRUNED} \\) -prune -o -printf '%y %m %p %l\\n' | sort"
+ADD = """cp /run/repo/hotcopy-archive-keyring.gpg /usr/share/keyrings/ &&
+cp /run/repo/apt/hotcopy.sources /etc/apt/sources.list.d/ && apt-get -q -o APT::Sandbox::User=root update"""
+FORGET = "rm /etc/apt/sources.list.d/hotcopy.sources /usr/share/keyrings/hotcopy-archive-keyring.gpg"
+
+
+@pytest.fixture(scope="module")
+def repository(built: Path, keyring: Keyring, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both versions, published."""
+    place = tmp_path_factory.mktemp("both")
+    build_older(place, place / "older", "--deb")
+    (place / "newer").mkdir()
+    (place / "newer/deb").symlink_to(built / "deb")
+    with keyring.used():
+        for name in ("older", "newer"):
+            words = ("--from", place / name, "--key", keyring.ours, "--url", "file:/run/repo")
+            hotcopy_install("publish", place / "repo", *words)
+    return place / "repo"
+
+
+def listing(tree: Tree) -> list[str]:
+    """Every file, with type, mode and target."""
+    return tree.run(LISTING)[1].splitlines()
+
+
+def versions(tree: Tree, release: str) -> str:
+    """Of the driver that is installed for this kernel."""
+    return tree.run(f"modinfo -k {release} -F version hcpdriver", check=False)[1].strip()
+
+
+LATER = pytest.mark.installs  # make test-packages: each costs two minutes and more of a core
+
+
+@pytest.mark.parametrize("stock", [pytest.param("5.10", marks=LATER), pytest.param("6.1", marks=LATER), "6.12"])
+def test_install_upgrade_and_purge(bench: Bench, stock: str, repository: Path, tmp_path: Path) -> None:
+    tree, release = debian_tree(bench, stock, tmp_path / "tree", repository), bench.prepare(stock).found.release
+    before = listing(tree)
+    tree.run(ADD)
+    tree.apt(f"install hotcopy={OLDER}-1 hotcopy-dkms={OLDER}-1")
+    assert versions(tree, release) == OLDER
+    assert f"hotcopy, {OLDER}, {release}" in tree.run("dkms status")[1].replace("hotcopy/", "hotcopy, ")
+
+    tree.apt("install hotcopy")
+    assert versions(tree, release) == __version__ and OLDER not in tree.run("dkms status")[1]
+    assert tree.run("hcp --help")[1].startswith("usage: hcp")
+    tree.apt("install hotcopy-installer")
+    with booted(bench, stock, tree, release) as guest:
+        works(guest)
+        assert "a hot copy was taken to prove it" in guest.run("hotcopy-install --yes", timeout=300).output
+        assert "there is nothing to do" in guest.run("hotcopy-install", timeout=120).output
+        guest.run("hotcopy-install doctor", timeout=120)
+
+    tree.apt("remove hotcopy hotcopy-dkms")
+    assert __version__ not in versions(tree, release)
+    tree.apt("purge --autoremove hotcopy hotcopy-dkms hotcopy-installer")
+    tree.run(FORGET)
+    assert listing(tree) == before
+
+
+@LATER
+def test_kernels_come_and_go_whatever_the_driver_does(bench: Bench, repository: Path, tmp_path: Path) -> None:
+    """Debian 12, whose DKMS fails a kernel's package. Another ABI, on which the driver does not build; then it does."""
+    found = bench.prepare("6.1").found
+    tree = debian_tree(bench, "6.1", tmp_path / "tree", repository)
+    tree.run(ADD)
+    tree.apt("install hotcopy")
+    offered = tree.run("apt-cache search --names-only '^linux-headers-6[.]1[.]0-[0-9]+-amd64$'")[1].split()
+    release = next(
+        name.removeprefix("linux-headers-")
+        for name in offered
+        if name.startswith("linux-headers-") and not name.endswith(found.release)
+    )
+    other = f"linux-image-{release}"
+    source = f"/usr/src/hotcopy-{__version__}/main.c"
+    tree.run(f"cp {source} /root/ && echo '#error not for this kernel' >>{source}")
+    said = tree.apt(f"install {other} linux-headers-{release}")[1]
+    assert f"the driver cannot be built for kernel {release}" in said, said
+    assert tree.run(f"dpkg -s {other} linux-headers-{release} | grep -c 'ok installed'")[1].strip() == "2"
+    assert tree.run("dpkg --audit")[1] == ""
+    assert __version__ not in versions(tree, release)
+
+    tree.run(f"mv /root/main.c {source}")
+    tree.apt(f"install --reinstall linux-headers-{release}")
+    assert versions(tree, release) == versions(tree, found.release) == __version__
+    with booted(bench, "6.1", tree, release) as guest:
+        works(guest)
+    tree.apt(f"purge {other} linux-headers-{release}")
+    assert tree.run("dpkg --audit")[1] == "" and release not in tree.run("dkms status")[1]
+    assert versions(tree, found.release) == __version__
+
+
+@LATER
+def test_hotcopy_is_installed_where_its_driver_does_not_build(bench: Bench, repository: Path, tmp_path: Path) -> None:
+    """No headers: the driver is built when they come."""
+    found = locate(bench.cache, bench.prepare("6.12").found.kernel)
+    tree = debian_tree(bench, "6.12", tmp_path / "tree", repository)
+    tree.run(f"mv /lib/modules/{found.release}/build /root/")
+    tree.run(ADD)
+    said = tree.apt("install hotcopy")[1]
+    assert f"the headers of kernel {found.release} are not installed" in said, said
+    assert tree.run("dpkg --audit")[1] == ""
+    tree.run(f"mv /root/build /lib/modules/{found.release}/")
+    tree.run(f"run-parts --arg={found.release} /etc/kernel/header_postinst.d")
+    assert versions(tree, found.release) == __version__
+
+
+@LATER
+def test_the_installer_installs_from_the_repository(bench: Bench, repository: Path, tmp_path: Path) -> None:
+    """hotcopy-install --repo, all of it in the guest: apt, the signature, DKMS, the proof; and uninstall."""
+    release = bench.prepare("6.12").found.release
+    tree = debian_tree(bench, "6.12", tmp_path / "tree", repository)
+    tree.run("rm -f /etc/apt/sources.list")  # the guest has no network
+    program, disk = tmp_path / "hotcopy-install.pyz", tmp_path / "disk.tar"
+    pyz.build(program)
+    with tarfile.open(disk, "w") as tar:
+        tar.add(repository, "repo")
+        tar.add(program, program.name)
+    machine = replace(tree.machine(release), disks=(Disk("carrier", path=disk, read_only=True),))
+    install = "python3 /run/hotcopy-install.pyz --repo file:/run/repo --repo-key /run/repo"
+    with Guest(bench, "6.12", machine, files=init_files()) as guest:
+        guest.run("udevadm settle; tar -x -C /run -f /dev/disk/by-id/virtio-carrier")
+        guest.run("sed -i 's/^Suite: .*/Suite: other/' /run/repo/apt/InRelease")
+        refused = guest.run(f"{install}/hotcopy.asc --yes", timeout=600, check=False)
+        assert refused.status == ExitCode.FAILED and "signature does not fit" in refused.output, refused.output
+        assert not guest.run("command -v hcp", check=False).output
+        guest.run("tar -x -C /run -f /dev/disk/by-id/virtio-carrier")
+        done = guest.run(f"{install}/hotcopy.asc --yes", timeout=1800)
+        assert "a hot copy was taken to prove it" in done.output
+        assert "there is nothing to do" in guest.run(f"{install}/hotcopy.asc", timeout=300).output
+        assert "file:/run/repo" in guest.run("apt-cache policy hotcopy", timeout=120).output
+        guest.run("python3 /run/hotcopy-install.pyz uninstall --yes", timeout=900)
+        left = "ls -d /etc/apt/sources.list.d/hotcopy.sources /etc/apt/keyrings/hotcopy.asc /usr/sbin/hcp /var/lib/hotcopy-install"
+        assert "cannot access" in guest.run(left, check=False).output
+        assert not guest.run("dpkg-query -W -f '${Package}' 'hotcopy*'", check=False).output.startswith("hotcopy")

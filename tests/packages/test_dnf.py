@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The real dnf and a published repository: what it takes, and what it refuses. hotcopy-release depends on nothing."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hotcopy import __version__
+from tests.driver.bench.run import run
+from tests.packages.conftest import hotcopy_install
+from tests.packages.keys import Keyring
+from tests.packages.web import Web
+
+PACKAGE = "hotcopy-release"
+
+
+class Client:
+    """dnf with a root of its own, which knows this repository only."""
+
+    def __init__(self, root: Path, repository: Path, url: str, key: Path | None = None) -> None:
+        self.root = root
+        (root / "repos").mkdir(parents=True)
+        text = (repository / "yum/el9/hotcopy.repo").read_text(encoding="utf-8")
+        assert "\ngpgcheck=1\nrepo_gpgcheck=1\n" in text
+        text = text.replace("http://here.invalid", url)
+        text = re.sub(r"(?m)^gpgkey=.*", f"gpgkey=file://{key or repository / 'hotcopy.asc'}", text)
+        (root / "repos/hotcopy.repo").write_text(text, encoding="utf-8")
+        (root / "dnf.conf").write_text("[main]\nplugins=0\nretries=1\ntimeout=5\n", encoding="utf-8")
+
+    def install(self, package: str = PACKAGE) -> tuple[int, str]:
+        """Installs it; exit status and all that dnf said."""
+        argv = [
+            *("dnf", "-y", f"--config={self.root / 'dnf.conf'}", f"--installroot={self.root / 'root'}"),
+            *(f"--setopt=reposdir={self.root / 'repos'}", f"--setopt=cachedir={self.root / 'cache'}"),
+            *(f"--setopt=logdir={self.root}", "--releasever=9", "install", package),
+        ]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False, cwd=self.root)
+        return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def client(repository: Path, web: Web, tmp_path: Path) -> Client:
+    return Client(tmp_path / "client", repository, web.url)
+
+
+def refused(client: Client, pattern: str) -> None:
+    """dnf refuses, with these words, and nothing is installed."""
+    status, said = client.install()
+    assert status != 0 and re.search(pattern, said), said
+    assert not (client.root / "root/etc/yum.repos.d/hotcopy.repo").exists()
+
+
+def spoil(path: Path) -> None:
+    """Changes a bit in the middle."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def sign_again(repository: Path, keyring: Keyring) -> None:
+    """What an owner of the key would do after a change by hand."""
+    place = repository / "yum/el9"
+    run(["createrepo_c", "--quiet", "--checksum=sha256", "--general-compress-type=gz", "--no-database", place])
+    metadata = place / "repodata/repomd.xml"
+    keyring.gpg("--armor", "--local-user", keyring.ours, "--output", f"{metadata}.asc", "--detach-sign", metadata)
+
+
+def test_a_signed_repository_is_taken(client: Client, repository: Path) -> None:
+    status, said = client.install()
+    assert status == 0, said
+    root = client.root / "root"
+    repo = (root / "etc/yum.repos.d/hotcopy.repo").read_bytes()
+    assert repo == (repository / "yum/el9/hotcopy.repo").read_bytes()
+    assert (root / "etc/pki/rpm-gpg/RPM-GPG-KEY-hotcopy").read_bytes() == (repository / "hotcopy.asc").read_bytes()
+
+
+def test_another_key_is_refused(repository: Path, web: Web, keyring: Keyring, tmp_path: Path) -> None:
+    keyring.gpg("--armor", "--output", tmp_path / "other.asc", "--export", keyring.other)
+    refused(Client(tmp_path / "client", repository, web.url, tmp_path / "other.asc"), "Bad|bad|GPG|signature")
+
+
+def test_unsigned_metadata_is_refused(client: Client, repository: Path) -> None:
+    (repository / "yum/el9/repodata/repomd.xml.asc").unlink()
+    refused(client, "repomd.xml.asc|GPG")
+
+
+def test_tampered_metadata_is_refused(client: Client, repository: Path) -> None:
+    path = repository / "yum/el9/repodata/repomd.xml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r"<revision>\d+", "<revision>1", text), encoding="utf-8")
+    refused(client, "Bad|bad|GPG|signature")
+
+
+def test_a_tampered_list_of_packages_is_refused(client: Client, repository: Path) -> None:
+    spoil(next((repository / "yum/el9/repodata").glob("*-primary.xml.gz")))
+    refused(client, "[Cc]hecksum|No more mirrors|repomd")
+
+
+def test_an_unsigned_package_is_refused(client: Client, repository: Path, keyring: Keyring) -> None:
+    package = next((repository / "yum/el9/packages").glob(f"{PACKAGE}-*.rpm"))
+    run(["rpmsign", "--delsign", package])
+    sign_again(repository, keyring)
+    refused(client, "is not signed")
+
+
+def test_a_package_signed_by_another_key_is_refused(client: Client, repository: Path, keyring: Keyring) -> None:
+    package = next((repository / "yum/el9/packages").glob(f"{PACKAGE}-*.rpm"))
+    run(
+        [
+            *("rpmsign", "--addsign", "--define", f"_gpg_name {keyring.other}", "--define", "__gpg /usr/bin/gpg"),
+            *("--define", f"_gpg_path {keyring.home}", package),
+        ]
+    )
+    sign_again(repository, keyring)
+    refused(client, "not correct|GPG check FAILED|Public key")
+
+
+def test_a_tampered_package_is_refused(client: Client, repository: Path) -> None:
+    spoil(next((repository / "yum/el9/packages").glob(f"{PACKAGE}-*.rpm")))
+    refused(client, "[Cc]hecksum|No more mirrors")
+
+
+def test_publishing_again_changes_no_package(
+    repository: Path, built: Path, keyring: Keyring, client: Client, tmp_path: Path
+) -> None:
+    packages = {path: path.read_bytes() for path in (repository / "yum/el9/packages").iterdir()}
+    assert len(packages) == 4
+    some = tmp_path / "some/rpm"
+    some.mkdir(parents=True)
+    (some / "el9").symlink_to(built / "rpm/el9")
+    with keyring.used():
+        hotcopy_install(
+            "publish", repository, "--from", some.parent, "--key", keyring.ours, "--url", "http://here.invalid"
+        )
+    assert packages == {path: path.read_bytes() for path in (repository / "yum/el9/packages").iterdir()}
+    assert client.install()[0] == 0
+
+
+def test_every_signature_is_rpms_own(repository: Path, tmp_path: Path) -> None:
+    database = tmp_path / "db"
+    run(["rpm", "--dbpath", database, "--import", repository / "hotcopy.asc"])
+    packages = sorted((repository / "yum/el9/packages").iterdir())
+    said = run(["rpmkeys", "--dbpath", database, "--checksig", "--verbose", *packages]).stdout
+    assert len(re.findall(r"Header V4 RSA/SHA256 Signature, key ID \w+: OK", said)) == len(packages), said
+    assert __version__ in said

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The real dnf, rpm and DKMS, in a tree that is booted then: scriptlets, and what is built, works, is kept and left.
+
+There is no distribution with RPM here, so kernel and userland are Debian's; a package says what Debian brings.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hotcopy import __version__
+from tests.driver.bench.bench import Bench
+from tests.driver.bench.run import run
+from tests.packages.booted import booted, works
+from tests.packages.conftest import hotcopy_install
+from tests.packages.keys import Keyring
+from tests.packages.older import OLDER, build_older
+from tests.packages.test_debian import listing, versions
+from tests.packages.trees import Tree, debian_tree
+
+KERNEL = "6.1"
+HOST = """Name: host
+Version: 1
+Release: 1
+Summary: What Debian brings
+License: GPL-2.0-or-later
+BuildArch: noarch
+Provides: /bin/sh, /usr/bin/python3, python3 = 3.11, kmod, util-linux, dkms, gcc, make, elfutils-libelf-devel, systemd
+%description
+What Debian brings.
+%files
+"""
+ADD = """set -e
+rpm --install --force-debian --nodeps /run/repo/host.rpm
+mkdir -p /etc/pki/rpm-gpg /etc/yum.repos.d
+cp /run/repo/hotcopy.asc /etc/pki/rpm-gpg/RPM-GPG-KEY-hotcopy
+cp /run/repo/yum/el9/hotcopy.repo /etc/yum.repos.d/
+# Directories that a distribution with RPM has of its own.
+mkdir -p /usr/lib/systemd/system-preset /usr/lib/udev/rules.d /usr/share/bash-completion/completions
+mkdir -p /usr/share/licenses /usr/share/man/man8
+"""
+OWN = ("/var/lib/rpm", "/var/lib/dnf", "/root/.rpmdb")  # of rpm and dnf
+
+
+@pytest.fixture(scope="module")
+def repository(built: Path, keyring: Keyring, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both versions, published; and what the host brings."""
+    place = tmp_path_factory.mktemp("both-rpm")
+    build_older(place, place / "older", "--rpm", "--target", "el9")
+    (place / "newer/rpm").mkdir(parents=True)
+    (place / "newer/rpm/el9").symlink_to(built / "rpm/el9")
+    with keyring.used():
+        for name in ("older", "newer"):
+            given = ("--from", place / name, "--key", keyring.ours, "--url", "file:///run/repo")
+            hotcopy_install("publish", place / "repo", *given)
+    (place / "host.spec").write_text(HOST, encoding="utf-8")
+    run(["rpmbuild", "-bb", "--quiet", "--define", f"_topdir {place / 'top'}", place / "host.spec"])
+    shutil.copy(next((place / "top/RPMS").rglob("*.rpm")), place / "repo/host.rpm")
+    return place / "repo"
+
+
+def dnf(tree: Tree, words: str, *, check: bool = True) -> tuple[int, str]:
+    """Runs dnf; what only concerns a real distribution is off."""
+    return tree.run(f"dnf -y --releasever=9 {words}", check=check)
+
+
+def files(tree: Tree) -> list[str]:
+    """Every file, but for RPM's own."""
+    return [line for line in listing(tree) if not any(path in line for path in OWN)]
+
+
+def test_install_upgrade_and_erase(bench: Bench, repository: Path, tmp_path: Path) -> None:
+    release = bench.prepare(KERNEL).found.release
+    tree = debian_tree(bench, KERNEL, tmp_path / "tree", repository, ("dnf", "rpm"))
+    tree.run(ADD)
+    dnf(tree, "makecache")
+    before = files(tree)
+    dnf(tree, f"install hotcopy-{OLDER} hotcopy-dkms-{OLDER}")
+    assert versions(tree, release) == OLDER
+    assert tree.run("rpm -q gpg-pubkey")[1].startswith("gpg-pubkey-")  # it came with the first signed package
+
+    dnf(tree, "upgrade hotcopy hotcopy-dkms")
+    assert tree.run("rpm -q hotcopy")[1].startswith(f"hotcopy-{__version__}-1.el9")
+    assert versions(tree, release) == __version__, "the old package's %preun took the new driver away"
+    assert OLDER not in tree.run("dkms status")[1]
+    assert tree.run("hcp --help")[1].startswith("usage: hcp")
+    assert tree.run("ls /usr/lib/hotcopy/hotcopy/__pycache__")[0] == 0
+
+    with booted(bench, KERNEL, tree, release) as guest:
+        guest.run("mkdir -p /dev/shm && systemctl daemon-reload")
+        works(guest)
+
+    # The scriptlet looks for disks of this name; a directory is enough for it.
+    tree.run("mkdir -p /sys/block/hcp1")
+    status, said = dnf(tree, "remove hotcopy", check=False)
+    assert status != 0 and "hcp --remove --all" in said, said
+    assert tree.run("rpm -q hotcopy")[0] == 0 and tree.run("test -x /usr/sbin/hcp")[0] == 0
+    tree.run("rm -r /sys/block")
+
+    dnf(tree, "remove hotcopy hotcopy-dkms")
+    assert __version__ not in versions(tree, release)
+    assert files(tree) == before
