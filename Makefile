@@ -5,7 +5,7 @@ KERNEL ?= 6.12
 PREPARE = python=$$(tests/setup/prepare) || exit 1; export PYTHONDONTWRITEBYTECODE=1;
 
 .DEFAULT_GOAL := help
-.PHONY: test test-quick test-thorough test-install test-packages lint demo bench guest install pyz clean-cache help
+.PHONY: test test-quick test-thorough test-install test-packages lint demo bench proof mutants soak guest install pyz clean-cache help
 
 test: ## every test, in every kernel
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare && "$$python" -m pytest -v
@@ -34,6 +34,16 @@ demo: ## a hot copy of a busy file system, in a booted kernel
 bench: ## Hot Copy beside LVM, into docs/benchmarks.md; QUICK=1 is shorter, ONLY=none,hcp1 WORKS=sparse,dense a part
 	@$(PREPARE) "$$python" -m tests.benchmark --kernel $(KERNEL) $(if $(QUICK),--quick) \
 	$(if $(ONLY),--only $(ONLY)) $(if $(WORKS),--works $(WORKS))
+
+proof: ## thousands of random programs against a model, in every kernel: PROGRAMS=3000 SEED=n; failures are made small
+	@$(PREPARE) "$$python" -m tests.driver.bench prepare && "$$python" -m tests.proof --programs $(or $(PROGRAMS),3000) \
+	$(if $(SEED),--seed $(SEED))
+
+mutants: ## drivers with a fault on purpose: which test finds it, into docs/mutants.md; ONLY=1,2 a part
+	@$(PREPARE) "$$python" -m tests.proof.mutants --kernel $(KERNEL) $(if $(ONLY),--only $(ONLY))
+
+soak: ## an hour of mixed load in a guest of 512 MiB, hot copies coming and going: MINUTES=60
+	@$(PREPARE) "$$python" -m tests.proof.soak --kernel $(KERNEL) --minutes $(or $(MINUTES),60)
 
 guest: ## guest tests by hand: make guest KERNEL=6.12 K=expression
 	@$(PREPARE) "$$python" -m tests.driver.bench test $(KERNEL) $(if $(K),-k "$(K)")

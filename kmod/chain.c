@@ -4,6 +4,7 @@
 
 #include "chain.h"
 #include "copy.h"
+#include "mutant.h"
 #include "origin.h"
 #include "snapshot.h"
 #include "store.h"
@@ -166,7 +167,7 @@ static bool chain_mark(struct hcp_origin *origin, u64 unit, unsigned int count)
 
 	rcu_read_lock();
 	chain = rcu_dereference(origin->chain);
-	if (chain->nr && !READ_ONCE(chain->dead))
+	if (chain->nr && !READ_ONCE(chain->dead) && !(hcp_mutant(FORGET_MARK) && count > 1))
 		marked = hcp_changed_mark(&chain->snap[chain->nr - 1]->changed, unit, count);
 	rcu_read_unlock();
 	return marked;
@@ -261,8 +262,11 @@ const struct hcp_extent *hcp_chain_find(const struct hcp_snap *snap, u64 unit,
 	chain = rcu_dereference(snap->origin->chain);
 	for (i = 0; i < chain->nr && chain->snap[i] != snap; i++)
 		;
-	for (; i < chain->nr && !e; i++)
+	for (; i < chain->nr && !e; i++) {
 		e = hcp_map_find(&chain->snap[i]->preserved, unit, run);
+		if (hcp_mutant(FORGET_CHAIN))
+			break;
+	}
 	rcu_read_unlock();
 	return e;
 }
@@ -297,7 +301,7 @@ static bool chain_wants(struct hcp_origin *origin, const struct hcp_snap *to, u6
 static bool to_be_moved(struct hcp_origin *origin, struct hcp_snap *to, u64 unit,
 			const struct hcp_extent *e, unsigned int *run)
 {
-	if (!to)
+	if (!to || hcp_mutant(FORGET_HEIR))
 		return false;
 	/* A copy has one hot copy it is made for: its parts stay together. */
 	if (hcp_extent_is_copy(e))
@@ -327,7 +331,7 @@ static bool hand_over_extent(struct hcp_origin *origin, struct hcp_snap *to, u64
 			atomic64_add(run, &to->preserved_units);
 			if (hcp_extent_is_copy(e))
 				e->copy->snap = to;
-		} else if (e->state == HCP_EXTENT_STORED) {
+		} else if (e->state == HCP_EXTENT_STORED && !hcp_mutant(KEEP_STORE)) {
 			hcp_store_free(origin->store, e->store + done, run);
 		}
 	}

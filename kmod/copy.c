@@ -8,6 +8,7 @@
 #include "copy.h"
 #include "cow.h"
 #include "io.h"
+#include "mutant.h"
 #include "origin.h"
 #include "snapshot.h"
 #include "store.h"
@@ -80,6 +81,8 @@ static void copy_account(struct hcp_copy *copy)
 
 static void copy_free(struct hcp_copy *copy)
 {
+	if (hcp_mutant(LEAK_PAGE) && copy->bio.bi_vcnt)
+		get_page(copy->bio.bi_io_vec[0].bv_page);
 	copy_free_pages(copy, 0);
 	bio_put(&copy->bio);
 }
@@ -400,7 +403,8 @@ static void copy_read_done(struct hcp_copy *copy)
 	waiters = copy->waiters;
 	bio_list_init(&copy->waiters);
 	/* Before any of the writes is let go; readers look at it after their read. */
-	atomic_inc(&origin->region_let_go[hcp_region_bucket(copy->unit)]);
+	if (!hcp_mutant(SKIP_COUNT))
+		atomic_inc(&origin->region_let_go[hcp_region_bucket(copy->unit)]);
 	smp_mb__after_atomic();
 	spin_unlock(hcp_region_lock(origin, copy->unit));
 

@@ -14,6 +14,7 @@
 #include "cow.h"
 #include "discard.h"
 #include "hook.h"
+#include "mutant.h"
 #include "origin.h"
 #include "snapshot.h"
 #include "store.h"
@@ -43,6 +44,8 @@
 static void cow_enqueue(struct hcp_origin *origin, struct bio *bio)
 {
 	hcp_bio_clear_polled(bio);
+	if (hcp_mutant(DROP_FLUSH))
+		bio->bi_opf &= ~(REQ_PREFLUSH | REQ_FUA);
 	spin_lock(&origin->pending_lock);
 	bio_list_add(&origin->pending, bio);
 	spin_unlock(&origin->pending_lock);
@@ -169,6 +172,8 @@ static enum cow_verdict cow_bio(struct hcp_origin *origin, struct bio *bio)
 			     bio_sectors(bio), &first, &end))
 		return COW_PASS;
 	/* WRITE, WRITE_ZEROES, SECURE_ERASE, WRITE_SAME, and what may come: copy first. */
+	if (hcp_mutant(SKIP_COPY) && end - first < HCP_UNIT_SECTORS)
+		return COW_PASS;
 	unit = hcp_unit_of(first);
 	last = hcp_unit_behind(end);
 	do {
@@ -176,6 +181,8 @@ static enum cow_verdict cow_bio(struct hcp_origin *origin, struct bio *bio)
 		err = cow_start_copies(origin, unit, last);
 		if (err)
 			return err == -EAGAIN ? COW_AGAIN : COW_LATER;
+		if (hcp_mutant(WRITE_FIRST))
+			return COW_PASS;
 		if (cow_park(origin, bio, unit, last))
 			return COW_WAITS;
 	} while (!hcp_chain_may_pass(origin, first, end));
@@ -325,7 +332,8 @@ void hcp_cow_kick(struct hcp_origin *origin)
  */
 void hcp_cow_hold(struct hcp_origin *origin)
 {
-	WRITE_ONCE(origin->held, true);
+	if (!hcp_mutant(NO_HOLD))
+		WRITE_ONCE(origin->held, true);
 }
 
 void hcp_cow_release(struct hcp_origin *origin)

@@ -5,6 +5,7 @@
 #include <linux/uaccess.h>
 
 #include "free.h"
+#include "mutant.h"
 #include "unit.h"
 
 /* Ranges copied from the caller at a time. */
@@ -21,7 +22,8 @@ static int free_add(struct hcp_free *free, const struct hcp_ioc_extent *range, u
 	    end > nr_sectors)
 		return -EINVAL;
 	*last = end;
-	run.first = hcp_unit_behind(range->sector);
+	run.first = hcp_mutant(FREE_TOO_MUCH) ? hcp_unit_of(range->sector) :
+						hcp_unit_behind(range->sector);
 	run.end = hcp_unit_of(end);
 	if (run.first >= run.end)
 		return 0;

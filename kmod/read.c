@@ -8,6 +8,7 @@
 #include "chain.h"
 #include "copy.h"
 #include "io.h"
+#include "mutant.h"
 #include "origin.h"
 #include "request.h"
 #include "snapshot.h"
@@ -65,6 +66,8 @@ static void read_look_up(struct hcp_snap *snap, sector_t sector, sector_t end,
 		hcp_store_place(origin->store, hcp_extent_store(e, unit), run, &stored);
 		place->bdev = stored.bdev;
 		place->store_sector = stored.sector + (sector - hcp_unit_sector(unit));
+		if (hcp_mutant(READ_OFF_BY_ONE) && sector != hcp_unit_sector(unit))
+			place->store_sector--;
 		run = stored.run;
 	} else if (e->state == HCP_EXTENT_FREE) {
 		place->from = READ_ZEROS;
@@ -127,7 +130,7 @@ static void read_piece_end(struct bio *bio)
 
 	/* Pairs with copy_read_done(): what we read may be newer than the hot copy. */
 	smp_rmb();
-	if (piece->optimistic && !bio->bi_status &&
+	if (!hcp_mutant(SKIP_RECHECK) && piece->optimistic && !bio->bi_status &&
 	    atomic_read(&origin->region_let_go[hcp_region_bucket(unit)]) !=
 		    piece->let_go) {
 		hcp_io_done(&piece->done, &snap->recheck, snap->recheck_wq,

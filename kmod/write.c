@@ -9,6 +9,7 @@
 #include <linux/delay.h>
 
 #include "io.h"
+#include "mutant.h"
 #include "origin.h"
 #include "request.h"
 #include "snapshot.h"
@@ -17,7 +18,7 @@
 
 static bool write_overlaps(const struct hcp_request *a, const struct hcp_request *b)
 {
-	return a->first < b->last && b->first < a->last;
+	return !hcp_mutant(NO_ORDER) && a->first < b->last && b->first < a->last;
 }
 
 /*
@@ -235,6 +236,8 @@ static void merge_data(struct hcp_request *request, u64 unit, sector_t sector, s
 	struct bio_vec bv;
 
 	to += (sector - hcp_unit_sector(unit)) << SECTOR_SHIFT;
+	if (hcp_mutant(MERGE_OFF_BY_ONE) && sector != hcp_unit_sector(unit))
+		to -= SECTOR_SIZE;
 	bio_advance_iter(bio, &start, (sector - start.bi_sector) << SECTOR_SHIFT);
 	start.bi_size = (end - sector) << SECTOR_SHIFT;
 	__bio_for_each_segment(bv, bio, iter, start) {

@@ -11,6 +11,7 @@
 #include "copy.h"
 #include "cow.h"
 #include "io.h"
+#include "mutant.h"
 #include "origin.h"
 #include "snapshot.h"
 #include "store.h"
@@ -272,6 +273,8 @@ static int part_stored(struct hcp_origin *origin, struct hcp_copy *copy,
 		err = hcp_map_set(&snap->preserved, unit, run, HCP_EXTENT_STORED, NULL,
 				  store + done);
 		spin_unlock(lock);
+		if (hcp_mutant(FREE_EARLY) && !err)
+			hcp_store_free(origin->store, store + done, run);
 		if (!err)
 			continue;
 

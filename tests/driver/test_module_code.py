@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.chroots import build_chroot, in_chroot
+from tests.driver.bench.module import build_module, source_files
 
 HOOKED = "submit_bio_noacct"
 
@@ -56,3 +58,26 @@ def test_no_symbol_is_looked_up_behind_the_kernels_back(bench: Bench, kernel: st
     undefined = set(re.findall(r"\bU (\w+)", tool_in_chroot(bench, kernel, module, "nm", "-u")))
     assert HOOKED in undefined
     assert not {name for name in undefined if re.match(r"kallsyms_|register_kprobe|__symbol_get|set_memory_", name)}
+
+
+def without_mutants(source: Path, target: Path) -> None:
+    """The driver's source as if kmod/mutant.h had never been; lines keep their numbers, which warnings have in the code."""
+    for path in source_files(source):
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy)
+        if path.suffix in (".c", ".h"):
+            text = re.sub(r"\bhcp_mutant\(\w+\)", "0", copy.read_text(encoding="utf-8"))
+            copy.write_text(text.replace('#include "mutant.h"', ""), encoding="utf-8")
+    (target / "mutant.h").unlink()
+
+
+def test_faults_on_purpose_are_in_no_ordinary_build(bench: Bench, any_kernel: str, tmp_path: Path) -> None:
+    """Instruction for instruction the code of a source that never had them."""
+    module = bench.module(any_kernel)
+    assert module
+    without_mutants(bench.driver, tmp_path / "kmod")
+    plain = build_module(bench.cache, bench.prepare(any_kernel).found, tmp_path / "kmod").module
+    for argv in (("objdump", "-dr"), ("objdump", "-s", "-j", ".rodata", "-j", ".modinfo"), ("nm",)):
+        ours, theirs = (tool_in_chroot(bench, any_kernel, path, *argv) for path in (module, plain))
+        assert ours == theirs, argv

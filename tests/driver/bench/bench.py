@@ -34,6 +34,7 @@ class Bench:
 
     cache: Cache = field(default_factory=lambda: Cache(default_root()))
     driver: Path = DRIVER
+    mutant: int = 0  # the fault of kmod/mutant.h that its driver has
     keep_logs: Path | None = None
     running: set[subprocess.Popen[bytes]] = field(default_factory=set, init=False)
     stopped: bool = field(default=False, init=False)
@@ -67,7 +68,7 @@ class Bench:
         """The driver compiled for this kernel; None while there is no driver."""
         if not (self.driver / "Makefile").exists():
             return None
-        return build_module(self.cache, self.prepare(kernel).found, self.driver).module
+        return build_module(self.cache, self.prepare(kernel).found, self.driver, mutant=self.mutant).module
 
     def accelerator(self) -> str:
         """kvm or tcg, decided once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
 import shutil
 import socket
@@ -30,6 +31,8 @@ PROJECT = (
     "tests/driver/guest",
     "tests/demo",
     "tests/benchmark",
+    "tests/proof/__init__.py",
+    "tests/proof/guest",
 )
 BOOT_TIMEOUT = 120.0
 
@@ -187,6 +190,14 @@ class Guest:
     def running(self) -> bool:
         """Whether QEMU is still there."""
         return self._process.poll() is None
+
+    def cpu_seconds(self) -> float:
+        """What the guest has cost so far of the host's processors; 0 when it is gone."""
+        try:
+            words = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
     def console_tail(self, lines: int = 200) -> str:
         """The end of the kernel's log, and of what QEMU complained about."""

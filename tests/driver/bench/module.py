@@ -64,11 +64,16 @@ def source_key(source: Path) -> str:
     return digest(*parts)
 
 
-def build_module(cache: Cache, found: KernelPackage, source: Path, *, check: bool = False) -> Built:
-    """Compile the driver with W=1; when asked, each file by itself and with sparse. Cached by the source's content."""
+def build_module(cache: Cache, found: KernelPackage, source: Path, *, check: bool = False, mutant: int = 0) -> Built:
+    """Compile the driver with W=1; when asked, each file by itself and with sparse, or with a fault on purpose.
+
+    Cached by the source's content; ``mutant`` is a number of kmod/mutant.h, 0 for none.
+    """
     name = found.kernel.name
     root = build_chroot(cache, found)
     kind = "sparse" if check else "module"
+    if mutant:
+        kind = f"mutant-{mutant}"
     key = digest(RECIPE, kind, root.parent.name, source_key(source))
 
     def build(path: Path) -> None:
@@ -86,6 +91,7 @@ def build_module(cache: Cache, found: KernelPackage, source: Path, *, check: boo
                 f"KDIR=/lib/modules/{found.release}/build",
                 "W=1",
                 *(["SPLIT=1", "C=2", f"CF={SPARSE_FLAGS}"] if check else []),
+                *([f"HCP_MUTANT={mutant}"] if mutant else []),
             ]
             with step(f"{name}: {'check' if check else 'compile'} the driver"):
                 log = in_chroot(root, argv)

@@ -65,13 +65,18 @@ class Direct:
         other._fill(place, length)
         return not _MEMCMP(self._address, other._address, length)
 
+    def holds(self, offset: int, address: int, length: int) -> bool:
+        """Whether these bytes are those in memory at ``address``."""
+        self._fill(offset, length)
+        return not _MEMCMP(self._address, address, length)
+
     def is_zero(self, offset: int, length: int) -> bool:
         """Whether there is nothing but zeros."""
         self._fill(offset, length)
         return not _MEMCMP(self._address, _ADDRESS_OF_ZEROS, length)
 
     def held(self, length: int) -> bytes:
-        """What equals() or is_zero() has just looked at."""
+        """What equals(), holds() or is_zero() has just looked at."""
         return self._buffer[:length]
 
 

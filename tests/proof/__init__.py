@@ -1,0 +1,1 @@
+"""Proof: programs against a model, faults, mutants, crash consistency; see docs/reliability.md."""
