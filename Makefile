@@ -5,7 +5,7 @@ KERNEL ?= 6.12
 PREPARE = python=$$(tests/setup/prepare) || exit 1; export PYTHONDONTWRITEBYTECODE=1;
 
 .DEFAULT_GOAL := help
-.PHONY: test test-quick test-thorough test-install test-packages lint demo bench proof mutants soak guest install pyz clean-cache help
+.PHONY: test test-quick test-thorough test-install test-packages lint demo bench matrix proof mutants soak guest install pyz clean-cache help
 
 test: ## every test, in every kernel
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare && "$$python" -m pytest -v
@@ -47,6 +47,9 @@ soak: ## an hour of mixed load in a guest of 512 MiB, hot copies coming and goin
 
 guest: ## guest tests by hand: make guest KERNEL=6.12 K=expression
 	@$(PREPARE) "$$python" -m tests.driver.bench test $(KERNEL) $(if $(K),-k "$(K)")
+
+matrix: ## the distribution matrix, into docs/matrix.md and dist/matrix: make matrix ARGS="--row debian-12/6.1 --stage build"
+	@$(PREPARE) "$$python" -m tests.distro $(ARGS)
 
 install: ## Hot Copy onto this machine: make install ARGS="--yes"; make install ARGS=uninstall
 	@python=$$(packaging/installer-python) || exit 1; "$$python" -m installer $(ARGS)

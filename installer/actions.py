@@ -21,7 +21,7 @@ from installer.errors import InstallError
 from installer.exitcodes import ExitCode
 from installer.journal import Journal
 from installer.log import Log, Progress
-from installer.matrix import table
+from installer.matrix import jobs, table
 from installer.matrix.load import load
 from installer.matrix.model import Severity
 from installer.options import Options
@@ -226,8 +226,11 @@ def report(source: Source, *, as_json: bool) -> ExitCode:
     return ExitCode.DONE
 
 
-def support_matrix(*, as_json: bool) -> ExitCode:
-    """The action support-matrix."""
+def support_matrix(*, as_json: bool, form: jobs.Form | None = None) -> ExitCode:
+    """The action support-matrix; with ``form`` the job matrix of that CI service, one line of JSON."""
     matrix = load()
+    if form:
+        Output().line(jobs.job_matrix(matrix, form))
+        return ExitCode.DONE
     Output().line((table.as_json(matrix) if as_json else table.text(matrix)).rstrip("\n"))
     return ExitCode.DONE

@@ -15,6 +15,7 @@ from installer import actions
 from installer.detect.system import Source, this_host
 from installer.errors import InstallError
 from installer.exitcodes import ExitCode
+from installer.matrix.jobs import Form
 from installer.matrix.reader import MatrixError
 from installer.options import Options
 from installer.stopping import Stopped
@@ -53,7 +54,8 @@ def parser() -> argparse.ArgumentParser:
     grammar = _Parser(
         prog="hotcopy-install",
         usage="hotcopy-install [--check | --dry-run] [--yes] [--json] [--force ID] [--repo URL --repo-key FILE | --from DIR]\n"
-        "       hotcopy-install plan | uninstall [--remove-hot-copies] | doctor | report | support-matrix",
+        "       hotcopy-install plan | uninstall [--remove-hot-copies] | doctor | report\n"
+        "       hotcopy-install support-matrix [--format github | gitlab]",
         description=_DESCRIPTION,
         epilog=f"Exit status:\n{codes}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -83,6 +85,12 @@ def parser() -> argparse.ArgumentParser:
         help="install packages from this directory, without a network",
     )
     add("--remove-hot-copies", action="store_true", help="with uninstall: end hot copies that are active")
+    add(
+        "--format",
+        choices=[form.value for form in Form],
+        dest="form",
+        help="with support-matrix: the job matrix of a CI service",
+    )
     add("-v", "--version", action="store_true", help="print the version")
     add("-h", "--help", action="store_true", help="print this help")
     return grammar
@@ -97,19 +105,24 @@ _BELONGS = {
     "directory": ("install", "plan"),
     "remove_hot_copies": ("uninstall",),
     "yes": ("install", "uninstall"),
+    "form": ("support-matrix",),
 }
+_SPELT = {"directory": "from", "form": "format"}  # options whose attribute has another name
+
+_EXCLUSIVE = (("check", "dry_run"), ("repo", "directory"), ("check", "yes"), ("dry_run", "yes"), ("json", "form"))
+
+
+def _option(name: str) -> str:
+    return _SPELT.get(name, name.replace("_", "-"))
 
 
 def _refuse_strays(given: argparse.Namespace) -> None:
     for name, places in _BELONGS.items():
         if getattr(given, name) and given.action not in places:
-            option = "from" if name == "directory" else name.replace("_", "-")
-            raise UsageError(f"--{option} does not go with {given.action}", _HINT)
-    for one, other in (("check", "dry_run"), ("repo", "directory"), ("check", "yes"), ("dry_run", "yes")):
+            raise UsageError(f"--{_option(name)} does not go with {given.action}", _HINT)
+    for one, other in _EXCLUSIVE:
         if getattr(given, one) and getattr(given, other):
-            raise UsageError(
-                f"--{one} and --{other} do not go together".replace("_", "-").replace("directory", "from"), _HINT
-            )
+            raise UsageError(f"--{_option(one)} and --{_option(other)} do not go together", _HINT)
     if given.repo_key and not given.repo:
         raise UsageError("--repo-key goes with --repo only", _HINT)
 
@@ -129,7 +142,7 @@ def _act(given: argparse.Namespace, source: Source) -> ExitCode:
     if given.action == "report":
         return actions.report(source, as_json=given.json)
     if given.action == "support-matrix":
-        return actions.support_matrix(as_json=given.json)
+        return actions.support_matrix(as_json=given.json, form=Form(given.form) if given.form else None)
     if given.check:
         return actions.check(source, options, as_json=given.json)
     if given.dry_run or given.action == "plan":

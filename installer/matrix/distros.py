@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Texts
 
-from installer.matrix.model import Distro, Family, Matrix, PackageFormat, Scheme, Tier
+from installer.matrix.model import Distro, Family, Matrix, PackageFormat, Provider, Scheme, Tier
 from installer.matrix.reader import Mapping, Value
 from installer.matrix.rows import unique, verified
 
@@ -36,7 +36,7 @@ def _distro(row: Mapping) -> Distro:
         kernels=row["kernels"].texts(),
         end_of_life=row.day("end_of_life"),
         extended_end=row.day("extended_end"),
-        box=row.text("box"),
+        boxes=_boxes(row),
         tier=row["tier"].one_of(Tier),
         verified=verified(row),
         advice=row.text("advice"),
@@ -48,6 +48,16 @@ def _distro(row: Mapping) -> Distro:
     if distro.tier is Tier.SUPPORTED and not distro.references:
         raise row.error("a supported row needs 'references' for its end of life")
     return distro
+
+
+def _boxes(row: Mapping) -> dict[Provider, str]:
+    value = row.get("boxes")
+    if value is None:
+        return {}
+    names = value.mapping()
+    boxes = {provider: names[provider.value].text() for provider in Provider if provider.value in names}
+    names.finish()
+    return boxes
 
 
 def find_distro(matrix: Matrix, os_release: Texts[str, str]) -> Distro | None:

@@ -73,6 +73,13 @@ class Scheme(Enum):
     SUSE = "suse"  # 6.4.0-150600.23.7
 
 
+class Provider(Enum):
+    """What runs the guests of a Vagrant box."""
+
+    LIBVIRT = "libvirt"
+    VIRTUALBOX = "virtualbox"
+
+
 @dataclass(frozen=True)
 class Verified:
     """How far a row was verified, and why not further."""
@@ -98,7 +105,7 @@ class Distro:
     kernels: tuple[str, ...]  # series, "6.1"; none: they follow upstream
     end_of_life: date | None  # the end of free updates; none: rolling, or not announced
     extended_end: date | None  # the end of paid or long-term ones
-    box: str | None  # Vagrant's
+    boxes: Mapping[Provider, str]  # Vagrant's, by provider
     tier: Tier
     verified: Verified
     advice: str | None  # what to do on a retired release, or one past its end

@@ -212,6 +212,8 @@ def test_unpacking_ends_with_the_stream() -> None:
     """A kernel image has more behind its compressed part."""
     assert unpacked(lzma.compress(b"kernel") + b"tail") == b"kernel"
     assert unpacked(b"\x7fELF") == b"\x7fELF"
+    packed = subprocess.run(["lz4", "-lcq"], input=b"kernel", stdout=subprocess.PIPE, check=True, timeout=20).stdout
+    assert unpacked(packed + b"tail") == b"kernel"
 
 
 def test_disk_throttles_are_passed_on() -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.guest import Guest
-from tests.driver.bench.kernels import KERNELS, locate
+from tests.driver.bench.kernels import FURTHER, KERNELS, locate
 from tests.driver.bench.module import build_module
 from tests.driver.bench.progress import say
 from tests.driver.bench.session import Result, list_tests, run_tests
 
 NAMES = [kernel.name for kernel in KERNELS]
+EVERY = [*NAMES, *(kernel.name for kernel in FURTHER)]
 
 
 def show_kernels(bench: Bench, _options: argparse.Namespace) -> int:
@@ -89,7 +90,7 @@ def main() -> int:
     command.add_argument("kernel", nargs="*", help="all of them if none is named")
     command.set_defaults(act=build)
     command = commands.add_parser("shell")
-    command.add_argument("kernel", choices=NAMES)
+    command.add_argument("kernel", choices=EVERY)
     command.add_argument("command")
     command.add_argument("--timeout", type=float, default=300)
     command.set_defaults(act=shell)

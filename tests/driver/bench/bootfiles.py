@@ -94,17 +94,18 @@ def unpacked(data: bytes) -> bytes:
         return lzma.LZMADecompressor().decompress(data)
     if data.startswith(b"\x1f\x8b"):
         return zlib.decompressobj(wbits=31).decompress(data)
-    if data.startswith(b"\x28\xb5\x2f\xfd"):
-        # No check of the status: zstd complains of what follows the stream, and writes the rest.
-        done = subprocess.run(
-            ["zstd", "-dcq"],
-            input=data,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=60,
-            check=False,
-        )
-        return done.stdout
+    for magic, program in ((b"\x28\xb5\x2f\xfd", "zstd"), (b"\x02\x21\x4c\x18", "lz4")):
+        if data.startswith(magic):
+            # No check of the status: they complain of what follows the stream, and write the rest.
+            done = subprocess.run(
+                [program, "-dcq"],
+                input=data,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                timeout=60,
+                check=False,
+            )
+            return done.stdout
     return data
 
 

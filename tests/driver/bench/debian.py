@@ -135,6 +135,20 @@ class Index:
                         if package.name.startswith("linux-image-"):
                             summary.write(f"{release}|{package.name}|{package.version}\n")
 
+    def headers(self, releases: Iterable[str]) -> frozenset[str]:
+        """The kernel releases of which these Debian releases have headers: a backport's go before its image does."""
+        wanted, listing = set(releases), self._root / "headers"
+        with self.cache.lock("index"):
+            if not listing.exists() or listing.stat().st_mtime < (self._root / "kernels").stat().st_mtime:
+                lines = []
+                for release, path in self._files():
+                    with path.open(encoding="utf-8") as text:
+                        names = (package.name for package in parse_packages(text))
+                        lines += [f"{release}|{name[14:]}\n" for name in names if name.startswith("linux-headers-")]
+                listing.write_text("".join(lines), encoding="utf-8")
+        rows = (line.split("|") for line in listing.read_text(encoding="utf-8").splitlines())
+        return frozenset(name for release, name in rows if release in wanted)
+
     def kernels(self, releases: Iterable[str]) -> Iterator[Package]:
         """Every kernel package of these releases."""
         wanted = set(releases)

@@ -82,6 +82,7 @@ class Guest:
     kernel: str
     machine: Machine = field(default_factory=Machine)
     module: Path | None = None  # the driver to carry along; the bench's own if not given
+    driver: bool = True  # whether one is carried along at all
     files: Mapping[str, str] = field(default_factory=dict)  # more files for /hotcopy
     allow: tuple[str, ...] = ()  # patterns of console lines that are no fault
     check: bool = True  # whether the console's log is checked at the end
@@ -117,7 +118,7 @@ class Guest:
         begin = time.monotonic()
         prepared = self.bench.prepare(self.kernel)
         boot = self.machine.boot or prepared.boot
-        module = self.module or self.bench.module(self.kernel)
+        module = (self.module or self.bench.module(self.kernel)) if self.driver else None
         project = self.scratch / "project.tar"
         project_tar(project, module, self.files)
         self.console = self.scratch / "console"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from tests.driver.bench.cache import Cache
-from tests.driver.bench.debian import FRESH, Index, newest
+from tests.driver.bench.debian import FRESH, Index, NoPackageError, newest
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,15 @@ class Kernel:
         return (self.suite, f"{self.suite}-security", *self.extra)
 
 
+IMAGE = "linux-image-"
 BACKPORTS = "trixie-backports"
+
+
+def _backport(series: str) -> Kernel:
+    """A series that Debian 13's backports had for a while, and keep."""
+    pattern = rf"linux-image-{re.escape(series)}\.\d+\+deb13-amd64"
+    return Kernel(series, "trixie", pattern, (BACKPORTS,), pin=BACKPORTS, sparse=False)
+
 
 KERNELS = (
     Kernel("5.10", "bullseye", r"linux-image-5\.10\.0-\d+-amd64"),
@@ -43,6 +52,13 @@ KERNELS = (
     ),
 )
 
+# Of these make matrix tries each, in part; make test does not.
+FURTHER = (
+    Kernel("6.1-cloud", "bookworm", r"linux-image-6\.1\.0-\d+-cloud-amd64"),
+    Kernel("6.1-rt", "bookworm", r"linux-image-6\.1\.0-\d+-rt-amd64"),
+    *map(_backport, ("6.16", "6.17", "6.18", "6.19", "7.0", "7.1", "7.2")),
+)
+
 
 @dataclass(frozen=True)
 class KernelPackage:
@@ -55,21 +71,30 @@ class KernelPackage:
     @property
     def release(self) -> str:
         """What uname -r will say."""
-        return self.package[len("linux-image-") :]
+        return self.package[len(IMAGE) :]
 
 
 def by_name(name: str) -> Kernel:
     """The row of this name."""
-    for kernel in KERNELS:
+    known = (*KERNELS, *FURTHER)
+    for kernel in known:
         if kernel.name == name:
             return kernel
-    raise LookupError(f"no kernel {name!r}; there are {', '.join(row.name for row in KERNELS)}")
+    raise LookupError(f"no kernel {name!r}; there are {', '.join(row.name for row in known)}")
 
 
 def locate(cache: Cache, kernel: Kernel, fresh: float = FRESH) -> KernelPackage:
-    """The newest package of this kernel in the suite's index."""
+    """The newest package of this kernel in the suite's index that has headers to build with; else NoPackageError."""
     releases = sorted({release for row in KERNELS for release in row.releases})
     index = Index(cache, tuple(releases))
     index.refresh(fresh)
-    found = newest(index.kernels(kernel.releases), kernel.image)
+    images = list(index.kernels(kernel.releases))
+    headers = index.headers(kernel.releases)
+    newest(images, kernel.image)  # says so if there is not even an image
+    try:
+        found = newest((image for image in images if image.name[len(IMAGE) :] in headers), kernel.image)
+    except NoPackageError:
+        raise NoPackageError(
+            f"of {kernel.name} the archive of {kernel.releases[-1]} has images, but no headers to build the driver with"
+        ) from None
     return KernelPackage(kernel, found.name, found.version)

@@ -1,0 +1,61 @@
+"""Rows, stages, and what came of each: the data of the matrix. Nothing here runs or prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Stage(Enum):
+    """How far a row goes, in this order."""
+
+    DETECT = "detect"
+    RENDER = "render"
+    BUILD = "build"
+    INSTALL = "install"
+    LOAD = "load"
+    SNAPSHOT = "snapshot"
+    REBOOT = "reboot"
+    UNINSTALL = "uninstall"
+
+
+class Outcome(Enum):
+    """What came of a stage; only what ran, and went well, passed."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    KNOWN = "known"  # failed, as known_failures.yaml says
+    UNEXPECTED = "unexpected"  # passed, though known_failures.yaml says that it fails
+    NOT_RUN = "not run"
+
+
+BAD = (Outcome.FAILED, Outcome.UNEXPECTED)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A kernel of a distribution."""
+
+    distro: str  # the key in matrix.yaml
+    title: str
+    kernel: str  # its series, with a flavour: "6.1-rt"; "current" where it follows upstream
+    guest: str  # the bench's name of the kernel; empty: no guest of it can be made here
+    reason: str = ""  # why not
+
+    @property
+    def name(self) -> str:
+        """What --row calls it."""
+        return f"{self.distro}/{self.kernel}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What came of a stage of a row."""
+
+    row: str
+    stage: Stage
+    outcome: Outcome
+    seconds: float = 0.0
+    reason: str = ""  # one line; empty only where it passed
+    log: str = ""
+    package: str = ""  # the kernel package it ran with

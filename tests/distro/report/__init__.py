@@ -1,0 +1,1 @@
+"""The matrix as files: JSON, JUnit, a page, and one in HTML."""

@@ -1,0 +1,87 @@
+"""Takes rows through their stages, several rows at once, and keeps each cell as it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from tests.distro.cells import Cell, Outcome, Row, Stage
+from tests.distro.known import KnownFailure, judged
+from tests.distro.stages import StageError
+from tests.driver.bench.debian import NoPackageError
+from tests.driver.bench.guest import GuestError
+from tests.driver.bench.run import CommandError
+
+LEFT_OUT = "not asked for in this run"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to run, and by what."""
+
+    rows: Sequence[Row]
+    wanted: Collection[str]  # names of rows; of the others no stage runs
+    stages: Collection[Stage]
+    steps: Mapping[Stage, Callable[[Row], str]]
+    pending: Mapping[Stage, str]  # stages without a step, and why
+    needs: Mapping[Stage, tuple[Stage, ...]]
+    known: tuple[KnownFailure, ...] = ()
+
+
+def run(plan: Plan, jobs: int, had: Mapping[tuple[str, Stage], Cell], keep: Callable[[Cell], None]) -> list[Cell]:
+    """Every cell of every row, in order; what ``had`` holds is taken over, each new one that ran goes to ``keep`` at once."""
+    with ThreadPoolExecutor(jobs) as pool:
+        results = list(pool.map(lambda row: _row(plan, row, had, keep), plan.rows))
+    return [cell for cells in results for cell in cells]
+
+
+def _row(plan: Plan, row: Row, had: Mapping[tuple[str, Stage], Cell], keep: Callable[[Cell], None]) -> list[Cell]:
+    cells: dict[Stage, Cell] = {}
+    for stage in Stage:
+        reason = _obstacle(plan, row, stage, cells)
+        earlier = had.get((row.name, stage))
+        if earlier and row.guest and stage in plan.steps:
+            cells[stage] = judged(earlier, plan.known)
+        elif reason:
+            cells[stage] = Cell(row.name, stage, Outcome.NOT_RUN, reason=reason)
+        else:
+            done = _step(row, stage, plan.steps[stage])
+            keep(done)
+            cells[stage] = judged(done, plan.known)
+    return list(cells.values())
+
+
+def _obstacle(plan: Plan, row: Row, stage: Stage, cells: Mapping[Stage, Cell]) -> str:
+    """Why a stage of a row does not run; empty if it does."""
+    if not row.guest:
+        return row.reason
+    if stage not in plan.steps:
+        return plan.pending[stage]
+    if row.name not in plan.wanted or stage not in plan.stages:
+        return LEFT_OUT
+    for need in plan.needs.get(stage, ()):
+        cell = cells[need]
+        if cell.outcome in (Outcome.FAILED, Outcome.KNOWN):
+            return f"{need.value} failed"
+        if cell.outcome is Outcome.NOT_RUN and cell.reason != LEFT_OUT:
+            return f"{need.value} did not run: {cell.reason}"
+    return ""
+
+
+def _step(row: Row, stage: Stage, step: Callable[[Row], str]) -> Cell:
+    begin = time.monotonic()
+
+    def ended(outcome: Outcome, reason: str = "", log: str = "") -> Cell:
+        return Cell(row.name, stage, outcome, round(time.monotonic() - begin, 1), reason, log)
+
+    try:
+        return ended(Outcome.PASSED, log=step(row))
+    except NoPackageError as error:
+        return ended(Outcome.NOT_RUN, f"no packages reachable here: {error.args[0]}")
+    except (StageError, CommandError, GuestError, OSError) as error:
+        text = str(error) or type(error).__name__
+        return ended(Outcome.FAILED, text.splitlines()[0], text)
+    except Exception as error:  # a fault of a stage's own must not take the other rows along
+        return ended(Outcome.FAILED, f"{type(error).__name__}: {error}".splitlines()[0])

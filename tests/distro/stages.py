@@ -1,0 +1,117 @@
+"""What each stage does, in guests of the bench. A stage that fails raises; what it returns is its log."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from installer import pyz
+from tests.distro.cells import Row, Stage
+from tests.driver.bench.bench import Bench
+from tests.driver.bench.cache import digest
+from tests.driver.bench.guest import Guest
+from tests.driver.bench.machine import Disk, Machine
+from tests.driver.bench.module import build_module
+from tests.driver.bench.session import Result, list_tests, run_tests
+
+LOAD = """set -e
+modprobe hcpdriver
+grep ^hcpdriver /proc/modules
+echo version $(cat /sys/module/hcpdriver/version), taint $(cat /sys/module/hcpdriver/taint)
+test -c /dev/hcp
+rmmod hcpdriver
+if grep ^hcpdriver /proc/modules; then exit 1; fi
+"""
+Step = Callable[[Bench, Row], str]
+# Stages that no code here does yet, and why: their cells say so.
+PENDING: Mapping[Stage, str] = {
+    Stage.RENDER: "packages are not rendered by make matrix yet",
+    Stage.INSTALL: "make matrix installs no packages yet; make test-install runs hotcopy-install on Debian 11, 12 and 13",
+    Stage.REBOOT: "make matrix installs no packages yet, so that nothing would be there after a reboot",
+    Stage.UNINSTALL: "make matrix installs no packages yet; make test-install uninstalls on Debian 11, 12 and 13",
+}
+NEEDS: Mapping[Stage, tuple[Stage, ...]] = {
+    Stage.LOAD: (Stage.BUILD,),
+    Stage.SNAPSHOT: (Stage.BUILD, Stage.LOAD),
+}
+
+
+class StageError(Exception):
+    """A stage failed: the first line says how, the rest is its log."""
+
+
+def _carrier(bench: Bench) -> Path:
+    """The installer and its libraries, for any Python, in a file that serves as a disk."""
+    tree = Path(__file__).resolve().parents[2]
+    names = sorted(path for name in ("hotcopy", "installer") for path in (tree / name).rglob("*.py"))
+    names.append(tree / "matrix.yaml")
+    key = digest("1", *(f"{path.relative_to(tree)}\0{path.read_text(encoding='utf-8')}" for path in names))
+
+    def build(path: Path) -> None:
+        program = path / "hotcopy-install.pyz"
+        pyz.build(program)
+        with tarfile.open(path / "disk.tar", "w") as tar:
+            tar.add(program, program.name)
+
+    return bench.cache.entry("installer", "pyz", key, build) / "disk.tar"
+
+
+def detect(bench: Bench, row: Row) -> str:
+    """hotcopy-install, in a booted guest, knows the distribution and the kernel for what they are."""
+    disks = (Disk("installer", path=_carrier(bench), read_only=True),)
+    with Guest(bench, row.guest, Machine(disks=disks), driver=False) as guest:
+        guest.run("udevadm settle; tar -x -C /run -f /dev/disk/by-id/virtio-installer")
+        said = guest.run("python3 /run/hotcopy-install.pyz report --json", timeout=180, check=False).output
+        release = guest.run("uname -r").output.strip()
+    try:
+        facts = json.loads(said[said.index("{") :])["facts"]
+    except (ValueError, KeyError) as error:
+        raise StageError(f"no report: {error}\n{said}") from error
+    log = "\n".join(f"{name}: {value}" for name, value in facts.items())
+    series = row.kernel.partition("-")[0]
+    if facts["matrix row"] != row.distro:
+        raise StageError(f"taken for {facts['matrix row']}\n{log}")
+    if not facts["kernel"].startswith(f"{release}, "):
+        raise StageError(f"the kernel is {release}, and was taken for {facts['kernel']}\n{log}")
+    if not release.startswith(f"{series}."):
+        raise StageError(f"the guest's kernel {release} is none of the series {series} that matrix.yaml has\n{log}")
+    return log
+
+
+def build(bench: Bench, row: Row) -> str:
+    """The driver compiles with W=1, and nothing is said."""
+    built = build_module(bench.cache, bench.prepare(row.guest).found, bench.driver)
+    if built.complaints:
+        raise StageError("\n".join((f"{len(built.complaints)} warnings with W=1", *built.complaints)))
+    return built.log
+
+
+def load(bench: Bench, row: Row) -> str:
+    """The driver goes into the booted kernel, and out of it; the kernel's log stays clean."""
+    with Guest(bench, row.guest) as guest:
+        return guest.run(LOAD).output
+
+
+def snapshot(bench: Bench, row: Row) -> str:
+    """The driver's quick tests."""
+    results: list[Result] = []
+    tests = [test for test in list_tests(["-m", "quick", "-k", "test_driver"]) if "one_kernel" not in test.marks]
+    if not tests:
+        raise StageError("there are no quick tests of the driver")
+    run_tests(bench, row.guest, tests, results.append)
+    log = "\n".join(f"{result.test}: {result.outcome}, {result.seconds:.1f} s" for result in results)
+    bad = [result for result in results if result.outcome != "passed"]
+    if bad or len(results) != len(tests):
+        details = "\n\n".join(f"{result.test}\n{result.detail}" for result in bad)
+        raise StageError(f"{len(bad)} of {len(tests)} tests failed, {len(results)} reported\n{log}\n\n{details}")
+    return f"{len(tests)} tests passed\n{log}"
+
+
+STEPS: Mapping[Stage, Step] = {
+    Stage.DETECT: detect,
+    Stage.BUILD: build,
+    Stage.LOAD: load,
+    Stage.SNAPSHOT: snapshot,
+}

@@ -1,0 +1,217 @@
+"""make matrix: what runs and what does not, the list of known failures, and that nothing is called ok that did not run."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+import pytest
+
+from installer.matrix.load import load
+from installer.matrix.model import Level, Tier
+from tests.distro import known, stages
+from tests.distro.cells import Cell, Outcome, Row, Stage
+from tests.distro.known import KnownFailure
+from tests.distro.report.machine import as_json, as_junit
+from tests.distro.report.pages import as_html, as_markdown
+from tests.distro.report.table import status, summary
+from tests.distro.results import Kept, from_dict
+from tests.distro.rows import chosen, rows
+from tests.distro.runner import LEFT_OUT, Plan, run
+from tests.distro.stages import StageError
+from tests.driver.bench.debian import NoPackageError
+
+HERE = Row("debian-13", "Debian 13", "6.12", "6.12")
+AWAY = Row("rhel-9", "RHEL 9", "5.14", "", "no packages of it are reachable here")
+PENDING = {stage: f"{stage.value} is not done yet" for stage in Stage if stage not in stages.STEPS}
+
+Steps = dict[Stage, Callable[[Row], str]]
+
+
+def fails(_row: Row) -> str:
+    raise StageError("it broke\nlong story \x1b[31m<b>&")
+
+
+def steps(**other: Callable[[Row], str]) -> Steps:
+    """Every stage that there is passes, but for those given."""
+    made: Steps = {stage: lambda row: f"log of {row.name}" for stage in stages.STEPS}
+    return {**made, **{Stage(name): step for name, step in other.items()}}
+
+
+def cells_of(
+    made: Steps,
+    *failures: KnownFailure,
+    rows: tuple[Row, ...] = (HERE, AWAY),
+    wanted: tuple[Row, ...] = (HERE, AWAY),
+    only: tuple[Stage, ...] = tuple(Stage),
+    had: dict[tuple[str, Stage], Cell] | None = None,
+) -> tuple[list[Cell], list[Cell]]:
+    """All cells, and those that ran anew."""
+    kept: list[Cell] = []
+    plan = Plan(rows, {row.name for row in wanted}, only, made, PENDING, stages.NEEDS, failures)
+    return run(plan, 2, had or {}, kept.append), kept
+
+
+def cell(cells: list[Cell], row: Row, stage: Stage) -> Cell:
+    (found,) = [one for one in cells if (one.row, one.stage) == (row.name, stage)]
+    return found
+
+
+def test_every_stage_has_a_step_or_a_reason() -> None:
+    assert set(stages.STEPS) | set(stages.PENDING) == set(Stage)
+    assert not set(stages.STEPS) & set(stages.PENDING)
+
+
+def test_what_can_run_does_and_the_rest_says_why_not() -> None:
+    cells, kept = cells_of(steps())
+    assert len(cells) == 2 * len(Stage)
+    assert {one.stage for one in kept} == set(stages.STEPS)
+    assert all(one.outcome is Outcome.PASSED for one in kept)
+    assert all(one.reason for one in cells if one.outcome is not Outcome.PASSED)
+    assert {one.reason for one in cells if one.row == AWAY.name} == {AWAY.reason}
+    assert cell(cells, HERE, Stage.INSTALL).reason == "install is not done yet"
+    assert status(cells) == 0
+
+
+def test_a_failure_stops_what_needs_it_and_nothing_else() -> None:
+    cells, _ = cells_of(steps(build=fails))
+    failed = cell(cells, HERE, Stage.BUILD)
+    assert (failed.outcome, failed.reason) == (Outcome.FAILED, "it broke") and "long story" in failed.log
+    assert cell(cells, HERE, Stage.DETECT).outcome is Outcome.PASSED
+    for stage in (Stage.LOAD, Stage.SNAPSHOT):
+        assert (cell(cells, HERE, stage).outcome, cell(cells, HERE, stage).reason) == (Outcome.NOT_RUN, "build failed")
+    assert status(cells) == 1
+
+
+def test_a_fault_of_a_stage_itself_is_a_failure_of_that_cell() -> None:
+    def broken(_row: Row) -> str:
+        raise KeyError("facts")
+
+    cells, _ = cells_of(steps(detect=broken))
+    assert cell(cells, HERE, Stage.DETECT).reason == "KeyError: 'facts'"
+    assert cell(cells, HERE, Stage.SNAPSHOT).outcome is Outcome.PASSED
+
+
+def test_without_packages_nothing_runs_and_nothing_is_green() -> None:
+    def absent(_row: Row) -> str:
+        raise NoPackageError("none of 6.16")
+
+    cells, _ = cells_of(steps(**dict.fromkeys(("detect", "build", "load", "snapshot"), absent)))
+    assert {one.outcome for one in cells} == {Outcome.NOT_RUN}
+    assert "none of 6.16" in cell(cells, HERE, Stage.LOAD).reason
+    assert status(cells) == 1  # a run in which nothing ran is no success
+
+
+def test_only_the_unexpected_fails_the_run() -> None:
+    failure = KnownFailure("debian-13/*", Stage.BUILD, "issue 99")
+    cells, kept = cells_of(steps(build=fails), failure)
+    assert (cell(cells, HERE, Stage.BUILD).outcome, cell(cells, HERE, Stage.BUILD).reason) == (
+        Outcome.KNOWN,
+        "issue 99",
+    )
+    assert cell(cells, HERE, Stage.LOAD).reason == "build failed"
+    assert status(cells) == 0
+    # What is kept is what happened: the list may change.
+    assert [one.outcome for one in kept if one.stage is Stage.BUILD] == [Outcome.FAILED]
+
+    cells, _ = cells_of(steps(), failure)
+    assert cell(cells, HERE, Stage.BUILD).outcome is Outcome.UNEXPECTED
+    assert status(cells) == 1
+
+
+def test_the_list_of_known_failures(tmp_path: Path) -> None:
+    names = {row.name for row in rows(load())}
+    for failure in known.load():
+        assert chosen(list(rows(load())), [failure.row]) and names
+    path = tmp_path / "known.yaml"
+    path.write_text("- {row: a, stage: build, reason: b}\n", encoding="utf-8")
+    assert known.load(path) == (KnownFailure("a", Stage.BUILD, "b"),)
+    path.write_text("- {row: a, stage: build}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="entry 1: the keys are reason, row, stage"):
+        known.load(path)
+
+
+def test_only_what_was_asked_for() -> None:
+    other = Row("debian-12", "Debian 12", "6.1", "6.1")
+    cells, kept = cells_of(steps(), rows=(HERE, other, AWAY), wanted=(other,), only=(Stage.LOAD,))
+    assert [(one.row, one.stage) for one in kept] == [(other.name, Stage.LOAD)]
+    assert cell(cells, HERE, Stage.LOAD).reason == LEFT_OUT
+    assert cell(cells, other, Stage.BUILD).reason == LEFT_OUT
+    assert cell(cells, AWAY, Stage.LOAD).reason == AWAY.reason  # which is the better one
+
+
+def test_resume_keeps_what_passed_with_the_same_sources(tmp_path: Path) -> None:
+    _, ran = cells_of(steps(snapshot=fails))
+    for one in ran:
+        Kept(tmp_path, "key").keep(one)
+    had = Kept(tmp_path, "key").passed()
+    assert {stage for _, stage in had} == set(stages.STEPS) - {Stage.SNAPSHOT}
+    assert Kept(tmp_path, "another").passed() == {}
+    cells, again = cells_of(steps(), had=had)
+    assert [one.stage for one in again] == [Stage.SNAPSHOT]
+    assert cell(cells, HERE, Stage.BUILD) == cell(ran, HERE, Stage.BUILD)
+
+
+def test_rows_run_at_once() -> None:
+    """Each waits for the other: one after another they would never end."""
+    both = threading.Barrier(2, timeout=20)
+    other = Row("debian-12", "Debian 12", "6.1", "6.1")
+
+    def meet(_row: Row) -> str:
+        both.wait()
+        return ""
+
+    cells, _ = cells_of(steps(detect=meet), rows=(HERE, other), wanted=(HERE, other))
+    assert cell(cells, other, Stage.DETECT).outcome is Outcome.PASSED
+
+
+def test_rows_are_those_of_matrix_yaml() -> None:
+    matrix, every = load(), list(rows(load()))
+    assert len({row.name for row in every}) == len(every)
+    assert {row.distro for row in every} == {distro.key for distro in matrix.distros}
+    booted = {distro.key for distro in matrix.distros if distro.verified.level is Level.BOOTED}
+    for distro in matrix.distros:
+        own = [row for row in every if row.distro == distro.key]
+        # What CI is told to boot is what can be booted here.
+        assert all(bool(row.guest) == (distro.key in booted) for row in own)
+        assert all(row.guest or row.reason for row in own)
+        if distro.tier is Tier.SUPPORTED:
+            assert set(distro.kernels) <= {row.kernel for row in own}
+    assert [row.guest for row in chosen(every, ["debian-13/7.3"])] == ["7.x"]
+
+
+def test_choosing_rows() -> None:
+    every = list(rows(load()))
+    assert chosen(every, []) == every
+    assert {row.distro for row in chosen(every, ["debian-12", "rocky-9/5.14"])} == {"debian-12", "rocky-9"}
+    assert {row.kernel for row in chosen(every, ["debian-12/6.1-*"])} == {"6.1-cloud", "6.1-rt"}
+    with pytest.raises(LookupError, match=r"no row 'debian-99'; there are: debian-13/6\.12"):
+        chosen(every, ["debian-99"])
+
+
+def test_reports() -> None:
+    cells, _ = cells_of(steps(snapshot=fails))
+    shown, when = (HERE, AWAY), "2026-11-29 06:00 UTC"
+
+    content = json.loads(as_json(shown, cells, when))
+    assert [from_dict(one) for one in content["cells"]] == cells
+
+    top = Xml.fromstring(as_junit(shown, cells))
+    assert [suite.get("failures") for suite in top] == ["1", "0"]
+    assert len(top.findall(".//skipped")) == sum(one.outcome is Outcome.NOT_RUN for one in cells)
+    assert top.findall(".//failure")[0].get("message") == "it broke"
+
+    page = as_markdown(shown, cells, when)
+    (line,) = [line for line in page.splitlines() if line.startswith("| Debian 13")]
+    assert line.count("|") == 3 + len(Stage)
+    assert line.count("ok, < 1 s") == sum(one.outcome is Outcome.PASSED for one in cells) == 3
+    assert "FAILED, < 1 s [" in line and ". it broke\n" in page and f". {AWAY.reason}\n" in page
+    assert summary(cells) == "16 cells: 3 passed, 1 failed, 12 not run"
+
+    html = as_html(shown, cells, when)
+    assert html.count('class="passed"') == 3 and html.count('class="failed"') == 1
+    assert "&lt;b&gt;&amp;" in html and "<b>&" not in html
+    assert "http" not in html and "<script" not in html and "<link" not in html
