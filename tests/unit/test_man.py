@@ -59,7 +59,7 @@ def test_every_option_and_exit_status_of_the_installer_is_documented() -> None:
     end = ".SH EXIT STATUS"
     assert options(installer.parser()) == documented(f"{own}\n{end}")
     grammars = (build.build_parser([]), build.modules_parser([]), publish.parser())
-    for grammar, part in zip(grammars, actions):
-        assert options(grammar) - {"-h", "--help"} == documented(f".SH OPTIONS\n{part}\n{end}"), grammar.prog
+    for of_action, part in zip(grammars, actions):
+        assert options(of_action) - {"-h", "--help"} == documented(f".SH OPTIONS\n{part}\n{end}"), of_action.prog
     statuses = dict(re.findall(r"^\.TP\n\.B (\d+)\n(.*)$", text.split(end)[1], re.MULTILINE))
     assert statuses == {str(code.value): code.meaning for code in ExitCode}

@@ -21,7 +21,6 @@ STORE = ("--store-size", "200M")
 # Of the memory, for the page cache, the keeper and its worker (some 40 MiB, locked), and all else: with 144 MiB and no
 # swap, the kernel finds nothing but dirty pages when the host is slow, and kills whoever has most.
 LEFT = 192 * MIB
-ROUNDS = 2
 PATIENCE = (
     300.0  # seconds for hcp: it shares what memory there is with 60 MiB of dirty pages, on hosts three times slower
 )
@@ -44,7 +43,7 @@ def writing(fs: Filesystem) -> Iterator[None]:
     """Cached writes of three processes, as fast as they can."""
     job = (
         *("fio", "--name=load", f"--directory={fs.path}", "--rw=randwrite", "--bs=64k", "--size=20m"),
-        *("--numjobs=3", "--time_based", "--runtime=600", "--fallocate=none", "--ioengine=psync", "--end_fsync=0"),
+        *("--numjobs=3", "--time_based", "--runtime=1d", "--fallocate=none", "--ioengine=psync", "--end_fsync=0"),
     )
     with subprocess.Popen(job, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
@@ -60,12 +59,11 @@ def main() -> None:
         change = Changes(fs.path / "a", 1)
         change.populate()
         with hog(), writing(fs), background(change) as (worker,):
-            for _ in range(ROUNDS):
-                taken = [take_bare(node, *STORE), take_bare(node)]
-                worker.wait_rounds(2)
-                for copy in taken:
-                    assert info(copy).state == "active", info(copy)
-                    remove(copy)
+            taken = [take_bare(node, *STORE), take_bare(node)]
+            worker.wait_rounds(2)
+            for copy in taken:
+                assert info(copy).state == "active", info(copy)
+                remove(copy)
         with hog():
             keeper = take_bare(node, *STORE)
             with fs.frozen():

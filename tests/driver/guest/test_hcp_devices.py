@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.driver.guest.commands import run
+from tests.driver.guest.commands import eventually, run
 from tests.driver.guest.disks import (
     MIB,
     OTHER_DISK,
@@ -35,6 +35,9 @@ def test_links(ext4: Origin, tmp_path: Path, how: str) -> None:
         os.symlink(ext4.node, str(link))
     if link is None:
         link = ext4.name
+    if how == "by-uuid":
+        run("udevadm", "trigger", "--action=change", f"--name-match={ext4.node}")  # udev may have looked during mkfs
+        assert eventually(lambda: os.path.exists(link))
     out = hcp(link, cwd="/dev")
     real = link if link.startswith("/") else f"/dev/{link}"
     assert f"Starting Hot Copy: {real}.\n" in out
