@@ -22,6 +22,9 @@
 #include "origin.h"
 #include "snapshot.h"
 
+/* For so long at most the queue of a disk that may be mounted is stopped. */
+#define HCP_SETTLE_LIMIT	HZ
+
 #define HCP_CREATE_FLAGS \
 	(HCP_CREATE_READ_ONLY | HCP_CREATE_FIXED_STORE | HCP_CREATE_UNCOUNTED)
 
@@ -204,16 +207,44 @@ static void resume(struct creation *creation)
 		let_go(creation);
 }
 
-/* Who was about to write before the hook was there is past the place where it is. */
-static void wait_for_the_unhooked(const struct creation *creation)
+static bool any_is_new(const struct creation *creation)
 {
-	bool any = false;
 	unsigned int i;
 
 	for (i = 0; i < creation->nr; i++)
-		any = any || creation->item[i].is_new;
-	if (any && !creation->freeze.nr)
+		if (creation->item[i].is_new)
+			return true;
+	return false;
+}
+
+/* Who was about to write before the hook was there is past the place where it is. */
+static void wait_for_the_unhooked(const struct creation *creation)
+{
+	if (any_is_new(creation) && !creation->freeze.nr)
 		synchronize_rcu_tasks();
+}
+
+/*
+ * Filesystems were frozen, and nobody held the writes to the raw devices of the group.
+ * What was let go before the instant is part of it; it must be there before somebody
+ * reads the hot copy.  Best effort: nobody can wait for all kinds of devices.
+ */
+static void settle_raw(const struct creation *creation)
+{
+	unsigned long deadline = jiffies + HCP_SETTLE_LIMIT;
+	const char *ignored;
+	bool complete, any = false;
+	unsigned int i;
+
+	for (i = 0; i < creation->nr; i++)
+		any = any || creation->item[i].arg.flags & HCP_CREATE_UNCOUNTED;
+	if (!any || !creation->freeze.nr)
+		return;
+	if (any_is_new(creation))
+		synchronize_rcu_tasks();
+	for (i = 0; i < creation->nr; i++)
+		if (creation->item[i].arg.flags & HCP_CREATE_UNCOUNTED)
+			hcp_drain(creation->item[i].origin, deadline, &complete, &ignored);
 }
 
 /* The instant: nothing here allocates, and no user code runs while it lasts. */
@@ -249,6 +280,9 @@ static int arm(struct creation *creation, struct hcp_ioc_create *arg, const char
 	created_ns = ktime_get_real_ns();
 	resume(creation);
 	arg->frozen_ns = ktime_to_ns(ktime_sub(ktime_get(), begin));
+	mutex_unlock(&hcp_control_lock);
+	settle_raw(creation);
+	mutex_lock(&hcp_control_lock);
 
 	for (i = 0; i < creation->nr; i++) {
 		struct hcp_snap *snap = creation->item[i].snap;

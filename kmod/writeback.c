@@ -296,13 +296,24 @@ static int part_stored(struct hcp_origin *origin, struct hcp_copy *copy,
 	return 0;
 }
 
+static bool batch_is_needed(const struct hcp_batch *batch)
+{
+	unsigned int i;
+
+	for (i = 0; i < batch->nr_parts; i++)
+		if (hcp_copy_is_needed(batch->part[i].copy))
+			return true;
+	return false;
+}
+
 static void batch_settle(struct hcp_origin *origin, struct hcp_batch *batch)
 {
 	bool failed = batch->bio.bi_status;
 	u64 store = batch->store_unit;
 	unsigned int i;
 
-	if (failed)
+	/* Hot copies that were made since those it is for ended are none of its business. */
+	if (failed && batch_is_needed(batch))
 		hcp_origin_fail(origin, HCP_STATE_FAILED,
 				"writing to the space for changed blocks failed");
 	for (i = 0; i < batch->nr_parts; i++) {

@@ -97,6 +97,18 @@ def background(*tasks: Callable[[Beat], None]) -> Iterator[tuple[Worker, ...]]:
             worker.kill()
 
 
+@contextlib.contextmanager
+def under_way(*tasks: Callable[[], None]) -> Iterator[None]:
+    """Tasks that may get stuck for a while, each in a process of its own; in the end they must have ended well."""
+    processes = [_FORK.Process(target=task) for task in tasks]
+    for process in processes:
+        process.start()
+    yield
+    for process in processes:
+        process.join(PATIENCE)
+    assert [process.exitcode for process in processes] == [0] * len(tasks)
+
+
 def succeeds(task: Callable[[], None], patience: float) -> bool:
     """Whether a task ends well, in a process of its own that may get stuck."""
     process = _FORK.Process(target=task)
