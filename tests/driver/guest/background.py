@@ -109,7 +109,7 @@ def under_way(*tasks: Callable[[], None]) -> Iterator[None]:
     assert [process.exitcode for process in processes] == [0] * len(tasks)
 
 
-def succeeds(task: Callable[[], None], patience: float) -> bool:
+def succeeds(task: Callable[[], object], patience: float) -> bool:
     """Whether a task ends well, in a process of its own that may get stuck."""
     process = _FORK.Process(target=task)
     process.start()
