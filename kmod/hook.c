@@ -184,7 +184,8 @@ static int hook_register(const char **reason)
 {
 	int err;
 
-	err = ftrace_set_filter(&hcp_hook_ops, HCP_HOOKED, strlen(HCP_HOOKED), 1);
+	/* By name ftrace would look up that of every function of the kernel. */
+	err = ftrace_set_filter_ip(&hcp_hook_ops, (unsigned long)submit_bio_noacct, 0, 1);
 	if (err) {
 		*reason = "the kernel has no " HCP_HOOKED " to hook (is it built with function tracing?)";
 		return err;
