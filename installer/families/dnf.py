@@ -21,7 +21,7 @@ RPM_SYMPTOMS = (
         "wait for it (ps -C dnf,yum,rpm,packagekitd,zypper), then run this again",
     ),
     symptom(
-        r"GPG check FAILED|is not signed|(?:signature|key).{0,40}(?:not correct|verification failed|NOKEY|is not available)|NOKEY",
+        r"GPG check FAILED|is not signed|Bad GPG signature|signature verification error|(?:signature|key).{0,40}(?:not correct|verification failed|NOKEY|is not available)|NOKEY",
         ExitCode.FAILED,
         "a package or repository is not signed by the key it should be signed by",
         "nothing unsigned is installed; check the repository and its key",

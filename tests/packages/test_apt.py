@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from hotcopy import __version__
+from installer.build.targets import TARGETS
+from installer.publish import key as keys
 from tests.packages.conftest import hotcopy_install
 from tests.packages.keys import Keyring
 from tests.packages.web import Web
@@ -170,3 +172,14 @@ def test_publishing_again_adds_and_keeps(
         package.write_bytes(package.read_bytes() + b"\n")
         with pytest.raises(AssertionError):
             hotcopy_install(*publish)
+
+
+def test_the_page_leads_to_what_is_there(published: Path, keyring: Keyring) -> None:
+    """Each address in the commands to copy is a file of the repository, and the key is named by its fingerprint."""
+    page = (published / "index.html").read_text(encoding="utf-8")
+    named = set(re.findall(r"http://here[.]invalid/(\S+)", page))
+    assert {"hotcopy-archive-keyring.gpg", "apt/hotcopy.sources", "hotcopy.asc"} < named
+    assert {f"yum/{target.key}/hotcopy.repo" for target in TARGETS} < named
+    assert [name for name in named if not (published / name).is_file()] == []
+    with keyring.used():
+        assert keys.find(keyring.ours).fingerprint in page.replace(" ", "")

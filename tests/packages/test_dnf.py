@@ -11,7 +11,7 @@ import pytest
 
 from hotcopy import __version__
 from tests.driver.bench.run import run
-from tests.packages.conftest import hotcopy_install
+from tests.packages.conftest import hotcopy_install, rpmlint
 from tests.packages.keys import Keyring
 from tests.packages.web import Web
 
@@ -147,3 +147,8 @@ def test_every_signature_is_rpms_own(repository: Path, tmp_path: Path) -> None:
     said = run(["rpmkeys", "--dbpath", database, "--checksig", "--verbose", *packages]).stdout
     assert len(re.findall(r"Header V4 RSA/SHA256 Signature, key ID \w+: OK", said)) == len(packages), said
     assert __version__ in said
+
+
+def test_rpmlint_finds_nothing_in_what_publish_builds(repository: Path) -> None:
+    (package,) = (repository / "yum/el9/packages").glob(f"{PACKAGE}-*.rpm")
+    rpmlint(package)

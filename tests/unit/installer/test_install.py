@@ -372,6 +372,45 @@ def test_packages_from_a_directory(machine: MadeUp, tmp_path: Path, capfd: pytes
     assert keys == ["local-packages", "driver", "verify"]
 
 
+@pytest.mark.parametrize(
+    ("modules", "driver"),
+    [
+        ((), "hotcopy-dkms_0.1.0-1_all.deb"),
+        ((f"hotcopy-modules-{RELEASE}_0.1.0-1_amd64.deb",), f"hotcopy-modules-{RELEASE}_0.1.0-1_amd64.deb"),
+        (("hotcopy-modules-6.1.0-4-amd64_0.1.0-1_amd64.deb",), "hotcopy-dkms_0.1.0-1_all.deb"),
+    ],
+    ids=["no compiled driver", "one for this kernel", "one for another kernel"],
+)
+def test_of_what_build_has_made_the_driver_that_fits(
+    modules: tuple[str, ...], driver: str, machine: MadeUp, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    names = ("hotcopy_0.1.0-1_all.deb", "hotcopy-dkms_0.1.0-1_all.deb", "hotcopy-installer_0.1.0-1_all.deb", *modules)
+    for name in names:
+        (tmp_path / "deb").mkdir(exist_ok=True)
+        (tmp_path / "deb" / name).touch()
+    for directory in (tmp_path, tmp_path / "deb"):
+        assert machine.install("plan", "--json", "--from", str(directory)) == ExitCode.DONE
+        step = json.loads(capfd.readouterr().out)["steps"][0]
+        given = {Path(word).name for word in step["details"][0].split() if word.endswith(".deb")}
+        assert given == {"hotcopy_0.1.0-1_all.deb", driver}
+
+
+def test_packages_from_a_directory_after_a_kill(machine: MadeUp, tmp_path: Path) -> None:
+    """What dpkg had begun is ended first, and what had come already goes with an uninstall, too."""
+    for name in ("hotcopy_0.1.0_all.deb", "hotcopy-dkms_0.1.0_all.deb"):
+        (tmp_path / name).touch()
+    machine.program("apt-get", 'echo hotcopy >>"$root/db"\nkill -9 $PPID')
+    assert machine.killed_at(10**6, "--yes", "--from", str(tmp_path))
+    machine.program("apt-get", made_up.PROGRAMS["apt-get"])
+    (machine.root / "calls").unlink()
+    machine.install("--yes", "--from", str(tmp_path))
+    calls = [call for call in machine.calls() if call.startswith(("dpkg ", "apt-get "))]
+    assert calls[0].startswith("dpkg --configure -a") and "--fix-broken install" in calls[1]
+    assert "hotcopy" in Journal(machine.root).listed("packages", "names")
+    assert machine.install("uninstall", "--yes") == ExitCode.DONE
+    assert (machine.root / "db").read_text(encoding="ascii") == "libc6\nbash\n"
+
+
 def test_repository(machine: MadeUp, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     key = tmp_path / "key.asc"
     key.write_text("-----BEGIN PGP PUBLIC KEY BLOCK-----\n", encoding="ascii")
