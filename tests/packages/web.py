@@ -23,7 +23,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
 
 class _Refusing(_Handler):
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         """A proxy that wants to know who asks (http.server looks for a method of this name)."""
         self.send_error(407)
 
