@@ -31,12 +31,13 @@ def run(*argv: str | Path, **variables: str) -> str:
 
 
 def files(place: Path) -> set[str]:
-    """What is below, links followed."""
-    return {
+    """What is below, links followed, without caches of tools."""
+    found = {
         os.path.relpath(os.path.join(directory, name), place)
         for directory, _, names in os.walk(place, followlinks=True)
         for name in names
     }
+    return {path for path in found if not path.startswith(".")}
 
 
 def test_from_a_checkout() -> None:
