@@ -170,4 +170,5 @@ def test_every_signature_is_rpms_own(repository: Path, tmp_path: Path) -> None:
 
 def test_rpmlint_finds_nothing_in_what_publish_builds(repository: Path) -> None:
     (package,) = (repository / "yum/el9/packages").glob(f"{PACKAGE}-*.rpm")
+    run(["rpmsign", "--delsign", package])  # rpmlint knows none of our keys
     rpmlint(package)
