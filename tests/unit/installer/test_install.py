@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -145,6 +147,27 @@ def test_a_build_that_was_killed_is_waited_for(
     assert machine.install("--yes") == ExitCode.DONE
     assert "has not ended yet (process 4711); waiting" in capfd.readouterr().out
     assert machine.install("uninstall", "--yes") == ExitCode.DONE
+
+
+@pytest.mark.parametrize(("caller", "left"), [("sh", False), ("make", True), ("dkms", True)])
+def test_what_a_killed_build_left_running_is_ended(
+    caller: str, left: bool, machine: MadeUp, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A compiler whose make was killed; but nothing that make or DKMS still wait for."""
+    build = machine.root / f"var/lib/dkms/hotcopy/{__version__}/build"
+    build.mkdir(parents=True)
+    with subprocess.Popen(["sleep", "9999"]) as compiler:
+        parent, process = machine.root / "proc/4711", machine.root / f"proc/{compiler.pid}"
+        parent.mkdir()
+        process.mkdir()
+        (process / "cwd").symlink_to(build)
+        (process / "stat").write_text(f"{compiler.pid} (cc1) R 4711 1 1", encoding="ascii")
+        (parent / "stat").write_text(f"4711 ({caller}) S 1 1 1", encoding="ascii")
+        monkeypatch.setattr(dkms, "sleep", lambda _: (process / "cwd").unlink())  # it ends meanwhile
+        assert machine.install("--yes") == ExitCode.DONE
+        assert (compiler.poll() is None) == left or compiler.wait(10) == -signal.SIGKILL
+        compiler.kill()
+    assert ("Ending what a build" in capfd.readouterr().out) != left
 
 
 def test_uninstall_after_a_build_that_was_killed(machine: MadeUp) -> None:
