@@ -91,6 +91,14 @@ class Debian(Packager):
         fix = ("apt-get", "-q", "-y", "-o", WAIT, "--no-install-recommends", "--fix-broken", "install")
         return (("dpkg", "--configure", "-a", "--force-confdef"), fix)
 
+    def half_installed(self) -> Command:
+        """apt does nothing more where there is one that no repository has: a file that was given to it."""
+        return ("dpkg-query", "-W", "-f", "${db:Status-Eflag} ${binary:Package}\n")
+
+    def discard(self, packages: Sequence[str]) -> Command:
+        """What depends on them is mended afterwards."""
+        return ("dpkg", "--purge", "--force-remove-reinstreq", "--force-depends", *packages)
+
     def repository_files(self, repository: Repository, key: str) -> tuple[ConfigFile, ...]:
         """A deb822 source that trusts this key, and this key for nothing else."""
         lines = ("Types: deb", f"URIs: {repository.url}/apt/", "Suites: ./", f"Signed-By: {key}")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """apt install hotcopy on a fresh machine: a signed repository, the real apt and dpkg, a stock kernel and systemd.
 
-The driver comes compiled (hotcopy-modules-RELEASE), and no compiler is there: emulated, gcc takes a quarter of an hour for it.
+The driver comes compiled (hotcopy-modules-RELEASE), and no compiler is there: emulated, gcc takes ten minutes for it.
 What DKMS does is tested at this host's speed: tests/packages/test_debian.py.
 """
 
@@ -28,7 +28,7 @@ from tests.packages.keys import Keyring
 from tests.packages.older import OLDER, build_older
 from tests.packages.prebuilt import build_modules, build_older_modules
 
-pytestmark = [pytest.mark.guest, pytest.mark.installs]  # make test-packages: eight minutes
+pytestmark = [pytest.mark.guest, pytest.mark.installs]  # make test-packages
 
 LONG = 1200.0  # seconds for apt, emulated, beside other guests
 # What package managers, systemd and the bench itself keep or change.

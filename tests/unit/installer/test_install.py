@@ -434,6 +434,28 @@ def test_packages_from_a_directory_after_a_kill(machine: MadeUp, tmp_path: Path)
     assert (machine.root / "db").read_text(encoding="ascii") == "libc6\nbash\n"
 
 
+@pytest.mark.parametrize("words", ["install", "uninstall"])
+def test_a_package_that_is_half_there_and_in_no_repository(words: str, machine: MadeUp, tmp_path: Path) -> None:
+    """Of a file that was given to apt, killed in the midst of unpacking: apt does nothing more until it is gone."""
+    for name in ("hotcopy_0.1.0_all.deb", "hotcopy-dkms_0.1.0_all.deb"):
+        (tmp_path / name).touch()
+    machine.program("apt-get", 'echo hotcopy >>"$root/db"; touch "$root/calls.half"; kill -9 $PPID')
+    assert machine.killed_at(10**6, "--yes", "--from", str(tmp_path))
+    stuck = '[ -e "$root/calls.half" ] && { echo "E: The package hotcopy needs to be reinstalled"; exit 100; }\n'
+    machine.program("apt-get", stuck + made_up.PROGRAMS["apt-get"])
+    machine.program(
+        "dpkg-query",
+        'case "$*" in *Eflag*) echo "ok libc6"; [ ! -e "$root/calls.half" ] || echo "reinstreq hotcopy" ;; *) cat "$root/db" ;; esac',
+    )
+    machine.program("dpkg", 'case "$*" in *--purge*) rm "$root/calls.half"; sed -i "/^hotcopy$/d" "$root/db" ;; esac')
+    if words == "install":
+        machine.install("--yes", "--from", str(tmp_path))  # which finds no driver: this apt has put none there
+        assert {"kind": "step", "key": "local-packages", "state": "done"} in Journal(machine.root).entries
+    assert machine.install("uninstall", "--yes") == ExitCode.DONE
+    assert "dpkg --purge --force-remove-reinstreq --force-depends hotcopy" in machine.calls()
+    assert (machine.root / "db").read_text(encoding="ascii") == "libc6\nbash\n"
+
+
 def test_repository(machine: MadeUp, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     key = tmp_path / "key.asc"
     key.write_text("-----BEGIN PGP PUBLIC KEY BLOCK-----\n", encoding="ascii")
