@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """apt install hotcopy on a fresh machine: a signed repository, the real apt and dpkg, a stock kernel and systemd.
 
-The driver comes compiled (hotcopy-modules-RELEASE), and no compiler is there: emulated, that takes too long.
+The driver comes compiled (hotcopy-modules-RELEASE), and no compiler is there: emulated, compiling one takes many minutes.
 What DKMS does is tested at this host's speed: tests/packages/test_debian.py.
 """
 
