@@ -21,7 +21,7 @@ test-install: ## hotcopy-install on fresh machines: Debian 11, 12 and 13 in gues
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare 5.10 6.1 6.12 && \
 	"$$python" -m pytest -v --installs tests/driver/test_install.py
 
-test-packages: ## packages through the real apt, dnf and DKMS on Debian 11, 12 and 13, booted then: about 20 minutes
+test-packages: ## packages through the real apt, dnf and DKMS on Debian 11, 12 and 13, booted then: an hour and more
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare 5.10 6.1 6.12 && \
 	"$$python" -m pytest -v --installs tests/packages tests/driver/test_packages.py
 
