@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""make debug-kernel: the driver on a kernel with KASAN, lockdep, kmemleak, object and list checks, compiled from Debian's source.
+
+The guest tests of the driver, programs against the model, random calls, and every call with each of its allocations
+refused. A report of any checker is a failure. Emulated, this kernel is several times slower than Debian's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from tests.driver.bench.bench import Bench
+from tests.driver.bench.guest import Guest, GuestError
+from tests.driver.bench.kernels import DEBUG
+from tests.driver.bench.progress import say
+from tests.driver.bench.session import Result, list_tests, run_tests
+from tests.proof.__main__ import call_at_random, play
+
+PARTS = ("tests", "model", "calls", "memory")
+DRIVER = "test_driver_"
+LIMIT = 3600.0  # seconds for all allocations of all calls
+
+
+def run_guest_tests(bench: Bench, expression: str) -> int:
+    """How many of the driver's guest tests failed, of those that the expression fits if there is one."""
+    failed: list[Result] = []
+    passed = 0
+
+    def report(result: Result) -> None:
+        nonlocal passed
+        passed += result.outcome == "passed"
+        print(f"{result.kernel} {result.test} {result.outcome} {result.seconds:.1f} s", flush=True)
+        if result.outcome != "passed":
+            failed.append(result)
+            print(result.detail, flush=True)
+
+    tests = list_tests(["-k", expression] if expression else [])
+    run_tests(bench, DEBUG.name, [test for test in tests if expression or test.name.startswith(DRIVER)], report)
+    print(f"{DEBUG.name}: {passed} guest tests passed, {len(failed)} failed", flush=True)
+    return len(failed) + (not passed)
+
+
+def refuse_memory(bench: Bench, word: str) -> int:
+    """1 when a call with one of its allocations refused did something it must not."""
+    say(f"{DEBUG.name}: calls with one allocation refused")
+    begin = time.monotonic()
+    try:
+        with Guest(bench, DEBUG.name) as guest:
+            command = f"cd /hotcopy && exec python3 -m tests.proof.guest.no_memory {word}"
+            status = guest.stream(["/bin/sh", "-c", command], sys.stdout, timeout=LIMIT)
+            if status:
+                raise guest.error(f"no_memory ended with {status}")
+            guest.ask_checkers()
+    except GuestError as error:
+        print(f"{DEBUG.name} calls with one allocation refused FAILED\n{error}", flush=True)
+        return 1
+    print(f"{DEBUG.name}: every allocation of every call refused once, in {time.monotonic() - begin:.0f} s", flush=True)
+    return 0
+
+
+def main() -> int:
+    """Every part, or those named; exit status 1 when one of them failed."""
+    parser = argparse.ArgumentParser(prog="python3 -m tests.proof.debug", description=__doc__)
+    parser.add_argument("--part", action="append", choices=PARTS, help="all of them if none is named")
+    parser.add_argument("-k", default="", help="guest tests that fit, as pytest has it; else those of the driver")
+    parser.add_argument("--programs", type=int, default=60, help="for the model (60)")
+    parser.add_argument("--calls", type=int, default=5000, help="at random (5000)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--call", default="", help="a word in the names of the calls whose allocations are refused")
+    options = parser.parse_args()
+    bench = Bench()
+    parts = options.part or (["tests"] if options.k else PARTS)
+    bad = 0
+    if "tests" in parts:
+        bad += run_guest_tests(bench, options.k)
+    if "model" in parts:
+        bad += play(bench, DEBUG.name, options.programs, options.seed, None)
+    if "calls" in parts:
+        bad += call_at_random(bench, DEBUG.name, options.calls, options.seed)
+    if "memory" in parts:
+        bad += refuse_memory(bench, options.call)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
