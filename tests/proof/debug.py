@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """make debug-kernel: the driver on a kernel with KASAN, lockdep, kmemleak, object and list checks, compiled from Debian's source.
 
-The guest tests of the driver, programs against the model, random calls, and every call with each of its allocations
-refused. A report of any checker is a failure. Emulated, this kernel is several times slower than Debian's.
+The guest tests of the driver, programs against the model, random calls, every call with each of its allocations
+refused, and hot copies whose I/O fails at random. A report of any checker is a failure. Emulated, this kernel is several times slower than Debian's.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from tests.driver.bench.progress import say
 from tests.driver.bench.session import Result, list_tests, run_tests
 from tests.proof.__main__ import call_at_random, play
 
-PARTS = ("tests", "model", "calls", "memory")
+PARTS = ("tests", "model", "calls", "memory", "io")
 DRIVER = "test_driver_"
-LIMIT = 3600.0  # seconds for all allocations of all calls
+LIMIT = 3600.0  # seconds for all allocations of all calls, or all rounds of I/O
 
 
 def run_guest_tests(bench: Bench, expression: str) -> int:
@@ -42,21 +42,21 @@ def run_guest_tests(bench: Bench, expression: str) -> int:
     return len(failed) + (not passed)
 
 
-def refuse_memory(bench: Bench, word: str) -> int:
-    """1 when a call with one of its allocations refused did something it must not."""
-    say(f"{DEBUG.name}: calls with one allocation refused")
+def inject_faults(bench: Bench, what: str, module: str, *arguments: str) -> int:
+    """1 when the half in the guest fails, with memory or I/O refused to the driver, or a checker complains."""
+    say(f"{DEBUG.name}: {what}")
     begin = time.monotonic()
     try:
-        with Guest(bench, DEBUG.name) as guest:
-            command = f"cd /hotcopy && exec python3 -m tests.proof.guest.no_memory {word}"
+        with Guest(bench, DEBUG.name, check=False) as guest:  # the half in the guest reads the log
+            command = f"cd /hotcopy && exec python3 -m tests.proof.guest.{module} {' '.join(arguments)}"
             status = guest.stream(["/bin/sh", "-c", command], sys.stdout, timeout=LIMIT)
             if status:
-                raise guest.error(f"no_memory ended with {status}")
+                raise guest.error(f"{module} ended with {status}")
             guest.ask_checkers()
     except GuestError as error:
-        print(f"{DEBUG.name} calls with one allocation refused FAILED\n{error}", flush=True)
+        print(f"{DEBUG.name} {what} FAILED\n{error}", flush=True)
         return 1
-    print(f"{DEBUG.name}: every allocation of every call refused once, in {time.monotonic() - begin:.0f} s", flush=True)
+    print(f"{DEBUG.name}: {what}: nothing found in {time.monotonic() - begin:.0f} s", flush=True)
     return 0
 
 
@@ -67,6 +67,7 @@ def main() -> int:
     parser.add_argument("-k", default="", help="guest tests that fit, as pytest has it; else those of the driver")
     parser.add_argument("--programs", type=int, default=60, help="for the model (60)")
     parser.add_argument("--calls", type=int, default=5000, help="at random (5000)")
+    parser.add_argument("--rounds", type=int, default=40, help="of I/O that fails at random (40)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--call", default="", help="a word in the names of the calls whose allocations are refused")
     options = parser.parse_args()
@@ -80,7 +81,9 @@ def main() -> int:
     if "calls" in parts:
         bad += call_at_random(bench, DEBUG.name, options.calls, options.seed)
     if "memory" in parts:
-        bad += refuse_memory(bench, options.call)
+        bad += inject_faults(bench, "each allocation of each call refused once", "no_memory", options.call)
+    if "io" in parts:
+        bad += inject_faults(bench, "I/O refused at random", "io_faults", str(options.rounds), str(options.seed))
     return 1 if bad else 0
 
 
