@@ -15,7 +15,7 @@ from tests.driver.bench.bench import Bench
 from tests.driver.bench.guest import Guest, GuestError
 from tests.driver.bench.kernels import DEBUG
 from tests.driver.bench.progress import say
-from tests.driver.bench.session import Result, list_tests, run_tests
+from tests.driver.bench.session import GuestTest, Result, list_tests, run_tests
 from tests.proof.__main__ import call_at_random, play
 
 PARTS = ("tests", "model", "calls", "memory", "io")
@@ -23,8 +23,16 @@ DRIVER = "test_driver_"
 LIMIT = 3600.0  # seconds for all allocations of all calls, or all rounds of I/O
 
 
-def run_guest_tests(bench: Bench, expression: str) -> int:
-    """How many of the driver's guest tests failed, of those that the expression fits if there is one."""
+def chosen(expression: str, quick: bool) -> list[GuestTest]:
+    """The driver's guest tests, or any that the expression fits; of these perhaps only the quick ones."""
+    tests = list_tests(["-k", expression] if expression else [])
+    return [
+        test for test in tests if (expression or test.name.startswith(DRIVER)) and (not quick or "quick" in test.marks)
+    ]
+
+
+def run_guest_tests(bench: Bench, tests: list[GuestTest]) -> int:
+    """How many of these failed."""
     failed: list[Result] = []
     passed = 0
 
@@ -36,8 +44,7 @@ def run_guest_tests(bench: Bench, expression: str) -> int:
             failed.append(result)
             print(result.detail, flush=True)
 
-    tests = list_tests(["-k", expression] if expression else [])
-    run_tests(bench, DEBUG.name, [test for test in tests if expression or test.name.startswith(DRIVER)], report)
+    run_tests(bench, DEBUG.name, tests, report)
     print(f"{DEBUG.name}: {passed} guest tests passed, {len(failed)} failed", flush=True)
     return len(failed) + (not passed)
 
@@ -65,6 +72,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 -m tests.proof.debug", description=__doc__)
     parser.add_argument("--part", action="append", choices=PARTS, help="all of them if none is named")
     parser.add_argument("-k", default="", help="guest tests that fit, as pytest has it; else those of the driver")
+    parser.add_argument("--quick", action="store_true", help="of these only the quick ones")
     parser.add_argument("--programs", type=int, default=60, help="for the model (60)")
     parser.add_argument("--calls", type=int, default=5000, help="at random (5000)")
     parser.add_argument("--rounds", type=int, default=40, help="of I/O that fails at random (40)")
@@ -75,7 +83,7 @@ def main() -> int:
     parts = options.part or (["tests"] if options.k else PARTS)
     bad = 0
     if "tests" in parts:
-        bad += run_guest_tests(bench, options.k)
+        bad += run_guest_tests(bench, chosen(options.k, options.quick))
     if "model" in parts:
         bad += play(bench, DEBUG.name, options.programs, options.seed, None)
     if "calls" in parts:
