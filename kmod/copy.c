@@ -345,6 +345,8 @@ void hcp_copy_put(struct hcp_copy *copy)
 		return;
 	WRITE_ONCE(origin->progress, jiffies);
 	copy_free(copy);
+	if (hcp_mutant(USE_FREED))
+		count = READ_ONCE(copy->count);
 	atomic_long_sub(copy_cost(count), &copy_units_in_flight);
 	atomic_sub(count, &origin->units_in_flight);
 	if (atomic_dec_and_test(&origin->nr_copies))
@@ -424,6 +426,10 @@ static void copy_read_done(struct hcp_copy *copy)
 	if (!hcp_mutant(SKIP_COUNT))
 		atomic_inc(&origin->region_let_go[hcp_region_bucket(copy->unit)]);
 	smp_mb__after_atomic();
+	if (hcp_mutant(LOCK_ORDER)) {
+		spin_lock(&origin->ready_lock);
+		spin_unlock(&origin->ready_lock);
+	}
 	spin_unlock(hcp_region_lock(origin, copy->unit));
 
 	hcp_cow_resume(origin, &waiters);

@@ -278,25 +278,30 @@ static int arm(struct creation *creation, struct hcp_ioc_create *arg, const char
 		item->chain = NULL;
 	}
 	created_ns = ktime_get_real_ns();
-	resume(creation);
-	arg->frozen_ns = ktime_to_ns(ktime_sub(ktime_get(), begin));
-	mutex_unlock(&hcp_control_lock);
-	settle_raw(creation);
-	mutex_lock(&hcp_control_lock);
-
 	for (i = 0; i < creation->nr; i++) {
 		struct hcp_snap *snap = creation->item[i].snap;
 
-		/* Those that ended during the freeze leave it their space. */
-		bury_the_dead(snap->origin);
 		/* What nobody froze or waited for may still be on its way to the device. */
 		if (!creation->freeze.nr && !creation->item[i].drained)
 			snap->changed.lost = true;
 		if (creation->item[i].arg.flags & HCP_CREATE_UNCOUNTED)
 			snap->changed.lost = true;
 		snap->created_ns = created_ns;
-		snap->frozen_ns = arg->frozen_ns;
+		/* From the first write on who asks what has changed must find it. */
 		list_add_tail(&snap->node, &hcp_snaps);
+	}
+	/* A thaw takes locks (bd_fsfreeze_mutex) which a freeze holds above this one. */
+	mutex_unlock(&hcp_control_lock);
+	resume(creation);
+	arg->frozen_ns = ktime_to_ns(ktime_sub(ktime_get(), begin));
+	settle_raw(creation);
+	mutex_lock(&hcp_control_lock);
+	for (i = 0; i < creation->nr; i++) {
+		struct hcp_snap *snap = creation->item[i].snap;
+
+		/* Those that ended during the freeze leave it their space. */
+		bury_the_dead(snap->origin);
+		snap->frozen_ns = arg->frozen_ns;
 	}
 out:
 	rcu_unexpedite_gp();
@@ -319,7 +324,8 @@ static int publish(struct creation *creation, const struct hcp_ioc_create *arg)
 		if (err)
 			return err;
 	}
-	hcp_event();
+	/* One that has ended by now, before it had a device, is announced as well. */
+	hcp_event_ended();
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 #include "cow.h"
 #include "hook.h"
 #include "io.h"
+#include "mutant.h"
 #include "origin.h"
 
 #define HCP_HOOKED	"submit_bio_noacct"
@@ -70,6 +71,8 @@ static bool hook_steal(struct bio *bio, const struct hcp_origin *from)
 		struct hcp_origin *origin = rcu_dereference(hcp_slots[i].origin);
 		sector_t first, end;
 
+		if (hcp_mutant(SLEEP_ATOMIC))
+			might_sleep();
 		if (origin && hcp_origin_clip(origin, hcp_bio_disk(bio), sector,
 					      bio_sectors(bio), &first, &end))
 			stolen = hcp_cow_steal(origin, bio, first, end, from);

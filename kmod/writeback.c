@@ -71,6 +71,10 @@ void hcp_writeback_add(struct hcp_origin *origin, struct hcp_copy *copy)
 		origin->ready_since = jiffies;
 	list_add_tail(&copy->ready, &origin->ready);
 	origin->ready_units += hcp_copy_wanted(copy, 0);
+	if (hcp_mutant(LOCK_ORDER)) {
+		spin_lock(hcp_region_lock(origin, copy->unit));
+		spin_unlock(hcp_region_lock(origin, copy->unit));
+	}
 	now = origin->ready_units >= HCP_COPY_UNITS || READ_ONCE(origin->hurry);
 	spin_unlock(&origin->ready_lock);
 
