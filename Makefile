@@ -5,7 +5,7 @@ KERNEL ?= 6.12
 PREPARE = python=$$(tests/setup/prepare) || exit 1; export PYTHONDONTWRITEBYTECODE=1;
 
 .DEFAULT_GOAL := help
-.PHONY: test test-quick test-thorough test-install test-packages lint demo bench matrix proof mutants soak guest install pyz clean-cache help
+.PHONY: test test-quick test-thorough test-install test-packages test-vagrant lint demo bench matrix proof mutants soak guest install pyz clean-cache help
 
 test: ## every test, in every kernel
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare && "$$python" -m pytest -v
@@ -50,6 +50,9 @@ guest: ## guest tests by hand: make guest KERNEL=6.12 K=expression
 
 matrix: ## the distribution matrix, into docs/matrix.md and dist/matrix: make matrix ARGS="--row debian-12/6.1 --stage build"
 	@$(PREPARE) "$$python" -m tests.distro $(ARGS)
+
+test-vagrant: ## a Vagrant box built here, vagrant up with libvirt (emulated), the tests of an installed guest over its ssh
+	@$(PREPARE) tests/setup/vagrant && "$$python" -m tests.distro --provider vagrant --row debian-12 --local-box 6.1
 
 install: ## Hot Copy onto this machine: make install ARGS="--yes"; make install ARGS=uninstall
 	@python=$$(packaging/installer-python) || exit 1; "$$python" -m installer $(ARGS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,12 +12,16 @@ from tests.driver.bench.cache import digest
 from tests.driver.bench.run import run
 
 # A result holds for these and no others: with any of them changed, all runs anew.
-SOURCES = ("hotcopy", "installer", "kmod", "matrix.yaml", "packaging", "tests/distro/stages.py", "tests/driver")
+SOURCES = (
+    *("hotcopy", "installer", "kmod", "matrix.yaml", "packaging", "docs/man", "pyproject.toml", "Vagrantfile"),
+    *("tests/distro/guest", "tests/distro/providers", "tests/distro/repository.py", "tests/distro/stages.py"),
+    *("tests/driver", "tests/packages"),
+)
 
 
-def source_key(tree: Path) -> str:
+def source_key(tree: Path, sources: Sequence[str] = SOURCES) -> str:
     """A hash of everything that results depend on in the tree, as it stands there; of .md files none does."""
-    names = run(["git", "ls-files", "-co", "--exclude-standard", *SOURCES], cwd=tree).stdout.splitlines()
+    names = run(["git", "ls-files", "-co", "--exclude-standard", *sources], cwd=tree).stdout.splitlines()
     files = sorted(name for name in names if (tree / name).is_file() and not name.endswith(".md"))
     return digest(*(f"{name}\0{(tree / name).read_text(encoding='utf-8', errors='replace')}" for name in files))
 
