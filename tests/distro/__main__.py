@@ -19,7 +19,8 @@ from tests.distro.providers.vagrant import Vagrant, missing
 from tests.distro.report.machine import as_json, as_junit
 from tests.distro.report.pages import as_html, as_markdown
 from tests.distro.report.table import status, summary
-from tests.distro.results import Kept, source_key
+from tests.distro.results import Kept, source_key, sources
+from tests.distro.rig import Rig
 from tests.distro.rows import box_rows, chosen, rows
 from tests.distro.runner import Plan, run
 from tests.driver.bench.bench import Bench
@@ -86,12 +87,12 @@ def main() -> int:
     if vagrant and missing():
         parser.error(missing())
     bench, output = Bench(), OUTPUT / options.provider if vagrant else OUTPUT
-    kept = Kept(output / "cells", source_key(TREE))
+    kept = Kept(output / "cells", functools.cache(lambda stage: source_key(TREE, sources(stage))))
     provider: Provider = Qemu(bench)
     if vagrant:
         boxes = {distro.key: distro.boxes[hypervisor] for distro in matrix.distros if hypervisor in distro.boxes}
         provider = Vagrant(bench, hypervisor, options.local_box, boxes)
-    rig = stages.Rig(bench, provider)
+    rig = Rig(bench, provider)
     guests = {row.name: row.guest for row in every}
 
     def keep(cell: Cell) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tests.distro.cells import Cell, Outcome, Row, Stage
 from tests.distro.known import KnownFailure, judged
-from tests.distro.verify import StageError
+from tests.distro.rig import StageError
 from tests.driver.bench.debian import NoPackageError
 from tests.driver.bench.guest import GuestError
 from tests.driver.bench.run import CommandError

@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 
 from hotcopy import __version__
 from installer import pyz
 from tests.distro.cells import Row, Stage
-from tests.distro.providers.reached import Provider, Reached
+from tests.distro.chain import install, reboot, uninstall
 from tests.distro.repository import packages
-from tests.distro.verify import StageError, verify
+from tests.distro.rig import Rig, StageError, Step
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.cache import digest
 from tests.driver.bench.guest import Guest
@@ -32,6 +30,15 @@ test -c /dev/hcp
 rmmod hcpdriver
 if grep ^hcpdriver /proc/modules; then exit 1; fi
 """
+NEEDS: Mapping[Stage, tuple[Stage, ...]] = {
+    Stage.LOAD: (Stage.BUILD,),
+    Stage.SNAPSHOT: (Stage.BUILD, Stage.LOAD),
+    Stage.INSTALL: (Stage.RENDER,),
+    Stage.REBOOT: (Stage.INSTALL,),
+    Stage.UNINSTALL: (Stage.INSTALL,),
+}
+
+
 NEEDS: Mapping[Stage, tuple[Stage, ...]] = {
     Stage.LOAD: (Stage.BUILD,),
     Stage.SNAPSHOT: (Stage.BUILD, Stage.LOAD),
@@ -129,12 +136,6 @@ def build(rig: Rig, row: Row) -> str:
     return built.log
 
 
-def install(rig: Rig, row: Row) -> str:
-    """The distribution's package manager installs from the signed repository; what is there is as it should be, and works."""
-    reached = rig.installed(row)
-    return f"{reached.said}\n{verify(reached, 'test_installed.py', 'test_snapshots.py')}"
-
-
 def load(rig: Rig, row: Row) -> str:
     """The driver goes into the booted kernel, and out of it; the kernel's log stays clean."""
     with Guest(rig.bench, row.guest) as guest:
@@ -154,19 +155,6 @@ def snapshot(rig: Rig, row: Row) -> str:
         details = "\n\n".join(f"{result.test}\n{result.detail}" for result in bad)
         raise StageError(f"{len(bad)} of {len(tests)} tests failed, {len(results)} reported\n{log}\n\n{details}")
     return f"{len(tests)} tests passed\n{log}"
-
-
-def reboot(rig: Rig, row: Row) -> str:
-    """With a hot copy active; what was installed works again."""
-    return verify(rig.installed(row), "test_rebooted.py")
-
-
-def uninstall(rig: Rig, row: Row) -> str:
-    """The package manager purges; nothing is left, and the kernel has not complained all the while."""
-    reached = rig.installed(row)
-    log = verify(reached, "test_uninstalled.py")
-    reached.off()
-    return log
 
 
 STEPS: Mapping[Stage, Step] = {

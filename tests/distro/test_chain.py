@@ -13,6 +13,7 @@ from installer.matrix.load import load
 from tests.distro import known, stages
 from tests.distro.cells import DRIVER, Outcome, Stage
 from tests.distro.providers.qemu import Qemu
+from tests.distro.rig import Rig
 from tests.distro.rows import chosen, rows
 from tests.distro.runner import Plan, run
 from tests.driver.bench.bench import Bench
@@ -24,7 +25,7 @@ CHAIN = tuple(stage for stage in Stage if stage not in DRIVER)
 @pytest.mark.parametrize("name", ["debian-11/5.10", "debian-13/7.3", "rpm-guest/6.1"])
 def test_from_packages_to_their_removal(bench: Bench, name: str) -> None:
     (row,) = chosen(list(rows(load())), [name])
-    rig = stages.Rig(bench, Qemu(bench))
+    rig = Rig(bench, Qemu(bench))
     steps = {stage: functools.partial(stages.STEPS[stage], rig) for stage in CHAIN}
     plan = Plan((row,), {name}, CHAIN, steps, dict.fromkeys(DRIVER, "not here"), stages.NEEDS, known.load(), rig.end)
     cells = [cell for cell in run(plan, 1, {}, lambda _cell: None) if cell.stage in CHAIN]

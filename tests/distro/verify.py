@@ -6,14 +6,11 @@ import sys
 from pathlib import Path
 
 from tests.distro.providers.reached import Reached
+from tests.distro.rig import StageError
 from tests.driver.bench.run import Arg, run
 
 TREE = Path(__file__).resolve().parents[2]
 TESTS = TREE / "tests/distro/guest"
-
-
-class StageError(Exception):
-    """A stage failed: the first line says how, the rest is its log."""
 
 
 def verify(reached: Reached, *files: str) -> str:

@@ -13,15 +13,15 @@ import pytest
 from installer.matrix.load import load
 from installer.matrix.model import Level, Provider, Tier
 from tests.distro import known, stages
-from tests.distro.cells import Cell, Outcome, Row, Stage
+from tests.distro.cells import DRIVER, Cell, Outcome, Row, Stage
 from tests.distro.known import KnownFailure
 from tests.distro.report.machine import as_json, as_junit
 from tests.distro.report.pages import as_html, as_markdown
 from tests.distro.report.table import status, summary
-from tests.distro.results import Kept, from_dict
+from tests.distro.results import Kept, from_dict, sources
+from tests.distro.rig import StageError
 from tests.distro.rows import RPM_GUEST, box_rows, chosen, rows
 from tests.distro.runner import LEFT_OUT, Plan, run
-from tests.distro.stages import StageError
 from tests.driver.bench.debian import NoPackageError
 
 HERE = Row("debian-13", "Debian 13", "6.12", "6.12", packages="deb")
@@ -151,10 +151,14 @@ def test_only_what_was_asked_for() -> None:
 def test_resume_keeps_what_passed_with_the_same_sources(tmp_path: Path) -> None:
     _, ran = cells_of(steps(snapshot=fails))
     for one in ran:
-        Kept(tmp_path, "key").keep(one)
-    had = Kept(tmp_path, "key").passed()
+        Kept(tmp_path, lambda _stage: "key").keep(one)
+    had = Kept(tmp_path, lambda _stage: "key").passed()
     assert {stage for _, stage in had} == set(stages.STEPS) - {Stage.SNAPSHOT}
-    assert Kept(tmp_path, "another").passed() == {}
+    assert Kept(tmp_path, lambda _stage: "another").passed() == {}
+    # A change of what only packages depend on costs the stages of packages.
+    changed = Kept(tmp_path, lambda stage: "key" if stage in DRIVER else "another").passed()
+    assert {stage for _, stage in changed} == set(DRIVER) - {Stage.SNAPSHOT}
+    assert set(sources(Stage.BUILD)) < set(sources(Stage.INSTALL))
     cells, again = cells_of(steps(), had=had)
     assert [one.stage for one in again] == [Stage.SNAPSHOT]
     assert cell(cells, HERE, Stage.BUILD) == cell(ran, HERE, Stage.BUILD)
