@@ -39,41 +39,6 @@ NEEDS: Mapping[Stage, tuple[Stage, ...]] = {
 }
 
 
-NEEDS: Mapping[Stage, tuple[Stage, ...]] = {
-    Stage.LOAD: (Stage.BUILD,),
-    Stage.SNAPSHOT: (Stage.BUILD, Stage.LOAD),
-    Stage.INSTALL: (Stage.RENDER,),
-    Stage.REBOOT: (Stage.INSTALL,),
-    Stage.UNINSTALL: (Stage.INSTALL,),
-}
-
-
-@dataclass
-class Rig:
-    """What stages work with, and the guests that they have left running for the next stage of the same row."""
-
-    bench: Bench
-    provider: Provider
-    _guests: dict[str, tuple[ExitStack, Reached]] = field(default_factory=dict, init=False)
-
-    def installed(self, row: Row) -> Reached:
-        """The row's guest with our packages in it: the one that runs, or a new one."""
-        if row.name not in self._guests:
-            with ExitStack() as stack:
-                reached = stack.enter_context(self.provider.installed(row))
-                self._guests[row.name] = (stack.pop_all(), reached)
-        return self._guests[row.name][1]
-
-    def end(self, row: Row) -> None:
-        """The row's guest goes, if there is one."""
-        if row.name in self._guests:
-            stack, _ = self._guests.pop(row.name)
-            stack.close()
-
-
-Step = Callable[[Rig, Row], str]
-
-
 def carrier(bench: Bench) -> Path:
     """The installer and its libraries, for any Python, in a file that serves as a disk."""
     tree = Path(__file__).resolve().parents[2]
@@ -97,21 +62,17 @@ def detect(rig: Rig, row: Row) -> str:
         guest.run("udevadm settle; tar -x -C /run -f /dev/disk/by-id/virtio-installer")
         said = guest.run("python3 /run/hotcopy-install.pyz report --json", timeout=180, check=False).output
         release = guest.run("uname -r").output.strip()
-    return judged(row, said, release, row.kernel.partition("-")[0])
-
-
-def judged(row: Row, said: str, release: str, series: str = "") -> str:
-    """What hotcopy-install report --json said on a machine with this kernel; of this series if one is given."""
     try:
         facts = json.loads(said[said.index("{") :])["facts"]
     except (ValueError, KeyError) as error:
         raise StageError(f"no report: {error}\n{said}") from error
     log = "\n".join(f"{name}: {value}" for name, value in facts.items())
+    series = row.kernel.partition("-")[0]
     if facts["matrix row"] != row.distro:
         raise StageError(f"taken for {facts['matrix row']}\n{log}")
     if not facts["kernel"].startswith(f"{release}, "):
         raise StageError(f"the kernel is {release}, and was taken for {facts['kernel']}\n{log}")
-    if series and not release.startswith(f"{series}."):
+    if not release.startswith(f"{series}."):
         raise StageError(f"the guest's kernel {release} is none of the series {series} that matrix.yaml has\n{log}")
     return log
 
