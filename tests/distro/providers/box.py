@@ -19,7 +19,6 @@ PACKAGES = (
     *("openssh-server", "sudo", "python3", "ifupdown", "isc-dhcp-client", "iproute2", "rsync", "xfsprogs", "lvm2"),
 )
 EARLY = ("virtio_pci", "virtio_blk", "virtio_net", "ext4", "crc32c_generic", "crc32c_intel")
-KEY = Path("/usr/share/vagrant/keys/vagrant.pub")  # the well-known one: Vagrant replaces it at the first boot
 BOX = """Vagrant.configure("2") do |config|
   config.vm.provider :libvirt do |libvirt|
     libvirt.driver = "qemu"
@@ -53,6 +52,12 @@ for name in apt-daily apt-daily-upgrade fstrim e2scrub_all; do ln -sf /dev/null 
 """
 
 
+def public_key() -> Path:
+    """Vagrant's well-known one, as its Debian package has it; Vagrant replaces it at the first boot."""
+    listing = run(["dpkg", "-L", "vagrant"]).stdout.splitlines()
+    return next(Path(line) for line in listing if line.endswith("/keys/vagrant.pub"))
+
+
 def build_box(bench: Bench, kernel: str) -> Path:
     """The .box for a kernel of the bench; built once. Needs qemu-img, and the public key that comes with Vagrant."""
     found = bench.prepare(kernel).found
@@ -67,7 +72,7 @@ def build_box(bench: Bench, kernel: str) -> Path:
                 target = tree / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_text(text, encoding="utf-8")
-            shutil.copy(KEY, tree / "root/vagrant.pub")
+            shutil.copy(public_key(), tree / "root/vagrant.pub")
             in_chroot(tree, ["/bin/sh", "-c", SETUP])
             in_chroot(tree, ["update-initramfs", "-c", "-k", found.release])
             shutil.rmtree(tree / "var/lib/apt/lists", ignore_errors=True)

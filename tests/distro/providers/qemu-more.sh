@@ -10,7 +10,7 @@ After=basic.target
 RuntimeDirectory=sshd
 Environment=PATH=$PATH
 ExecStartPre=/bin/sh -c 'modprobe virtio_net; ip link set lo up; ip link set eth0 up; ip addr add 10.0.2.15/24 dev eth0'
-ExecStart=/usr/sbin/sshd -D -o UsePAM=no -o UseDNS=no -o AuthorizedKeysFile=/run/hotcopy-ssh/authorized_keys
+ExecStart=/usr/sbin/sshd -D -o UsePAM=no -o UseDNS=no -o StrictModes=no -o AuthorizedKeysFile=/run/hotcopy-ssh/authorized_keys
 END
 ln -sf "$units/bench-sshd.service" "$units/bench.target.wants/bench-sshd.service"
 # The agent ends by itself when the machine is to be switched off; at a reboot it is ended.

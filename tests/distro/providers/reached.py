@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.distro.cells import Row
-from tests.driver.bench.run import CommandError, run
+from tests.driver.bench.run import Arg, CommandError, run
 
 # One connection for all commands: emulated, a new one takes a second.
 SHARED = """
@@ -72,7 +72,7 @@ def ssh(
     """Runs a script of the shell in a guest as root, and returns all that it said; CommandError."""
     words = ["sudo", "-n"] if sudo else []
     quoted = "'" + script.replace("'", "'\\''") + "'"
-    argv = ["ssh", "-F", config, host, *words, "/bin/sh", "-c", quoted]
+    argv: list[Arg] = ["ssh", "-F", config, host, *words, "/bin/sh", "-c", quoted]
     return run(argv, timeout=timeout, stdin=stdin if stdin is not None else "", check=check).stdout
 
 
