@@ -15,6 +15,8 @@ END
 ln -sf "$units/bench-sshd.service" "$units/bench.target.wants/bench-sshd.service"
 # The agent ends by itself when the machine is to be switched off; at a reboot it is ended.
 mkdir -p "$units/bench-agent.service.d"
-printf '%s\n' '[Service]' 'ExecStopPost=' \
-    'ExecStopPost=/bin/sh -c "if [ $EXIT_CODE = exited ]; then sync; echo o >/proc/sysrq-trigger; fi"' \
-    >"$units/bench-agent.service.d/reboot.conf"
+cat >"$units/bench-agent.service.d/reboot.conf" <<'END'
+[Service]
+ExecStopPost=
+ExecStopPost=/bin/sh -c 'if [ "$EXIT_CODE" = exited ]; then sync; echo o >/proc/sysrq-trigger; fi'
+END

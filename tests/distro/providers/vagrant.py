@@ -38,7 +38,7 @@ DNF = """set -e
 mkdir -p /etc/pki/rpm-gpg /etc/yum.repos.d
 cp /run/repo/hotcopy.asc /etc/pki/rpm-gpg/RPM-GPG-KEY-hotcopy
 cp /run/repo/yum/el9/hotcopy.repo /etc/yum.repos.d/
-dnf -y install hotcopy hotcopy-dkms kernel-devel-$(uname -r)
+dnf -y install hotcopy hotcopy-dkms "kernel-devel-$(uname -r)"
 """
 
 
