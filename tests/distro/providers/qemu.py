@@ -85,7 +85,7 @@ class Qemu:
             }
             machine = replace(tree.machine(release), disks=(Disk("data"),), ssh_port=port)
             with Guest(self.bench, row.guest, machine, driver=False, files=files, check=False) as guest:
-                wait(config, HOST, 60)
+                wait(config, HOST, 180)
 
                 def off() -> None:
                     guest.poweroff()
