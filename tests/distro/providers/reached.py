@@ -22,11 +22,20 @@ Host *
   ServerAliveInterval 10
   LogLevel ERROR
 """
-# What package managers, systemd, Vagrant and the bench keep or change; headers are many, and nobody's business.
+# What package managers, systemd, Vagrant and the bench (/usr/src/hotcopy: where it compiles) keep or change; headers are many.
 KEPT = (
     *("/proc", "/sys", "/dev", "/run", "/tmp", "/hotcopy", "/var/lib/dpkg", "/var/lib/apt", "/var/cache", "/var/log"),
     *("/var/tmp", "/var/lib/systemd", "/var/lib/rpm", "/var/lib/dnf", "/root/.rpmdb", "/var/lib/dkms/mok.*"),
-    *("/usr/src/linux-*", "/etc/lvm", "/lost+found", "*/__pycache__", "/var/lib/dhcp", "/var/lib/private"),
+    *(
+        "/usr/src/linux-*",
+        "/usr/src/hotcopy",
+        "/etc/machine-id",
+        "/etc/lvm",
+        "/lost+found",
+        "*/__pycache__",
+        "/var/lib/dhcp",
+        "/var/lib/private",
+    ),
 )
 LISTING = "find / -xdev \\( {} \\) -prune -o -printf '%y %m %p %l\\n' | sort".format(
     " -o ".join(f"-path '{path}'" for path in KEPT)
