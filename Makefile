@@ -5,7 +5,7 @@ KERNEL ?= 6.12
 PREPARE = python=$$(tests/setup/prepare) || exit 1; export PYTHONDONTWRITEBYTECODE=1;
 
 .DEFAULT_GOAL := help
-.PHONY: test test-quick test-thorough test-install test-packages lint demo bench matrix debug-kernel proof mutants soak guest install pyz clean-cache help
+.PHONY: test test-quick test-thorough test-install test-packages test-vagrant lint demo bench matrix debug-kernel proof mutants soak guest install pyz clean-cache help
 
 test: ## every test, in every kernel
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare && "$$python" -m pytest -v
@@ -23,7 +23,7 @@ test-install: ## hotcopy-install on fresh machines: Debian 11, 12 and 13 in gues
 
 test-packages: ## packages through the real apt, dnf and DKMS on Debian 11, 12 and 13, booted then: an hour and more
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare 5.10 6.1 6.12 && \
-	"$$python" -m pytest -v --installs tests/packages tests/driver/test_packages.py
+	"$$python" -m pytest -v --installs tests/packages tests/driver/test_packages.py tests/distro
 
 lint: ## ruff, mypy, shellcheck, and the driver with W=1 and sparse
 	@$(PREPARE) "$$python" -m pytest -v tests/lint
@@ -53,6 +53,9 @@ guest: ## guest tests by hand: make guest KERNEL=6.12 K=expression
 
 matrix: ## the distribution matrix, into docs/matrix.md and dist/matrix: make matrix ARGS="--row debian-12/6.1 --stage build"
 	@$(PREPARE) "$$python" -m tests.distro $(ARGS)
+
+test-vagrant: ## a Vagrant box built here, vagrant up with libvirt (emulated), the tests of an installed guest over its ssh
+	@$(PREPARE) tests/setup/vagrant && "$$python" -m tests.distro --provider vagrant --row debian-12 --local-box 6.1
 
 install: ## Hot Copy onto this machine: make install ARGS="--yes"; make install ARGS=uninstall
 	@python=$$(packaging/installer-python) || exit 1; "$$python" -m installer $(ARGS)

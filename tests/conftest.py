@@ -11,7 +11,7 @@ from tests.driver.bench.kernels import KERNELS
 from tests.driver.bench.runs import Runs
 from tests.driver.bench.session import GuestTest, one_of, two_of
 
-collect_ignore = ["driver/guest", "demo/guest_demo.py"]  # these run in guests
+collect_ignore = ["driver/guest", "demo/guest_demo.py", "distro/guest"]  # these run in guests
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

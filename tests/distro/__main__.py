@@ -10,13 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from installer.matrix.load import load
+from installer.matrix.model import Provider as Hypervisor
 from tests.distro import known, stages
 from tests.distro.cells import BAD, Cell, Outcome, Row, Stage
+from tests.distro.providers.qemu import Qemu
+from tests.distro.providers.reached import Provider
+from tests.distro.providers.vagrant import Vagrant, missing
 from tests.distro.report.machine import as_json, as_junit
 from tests.distro.report.pages import as_html, as_markdown
 from tests.distro.report.table import status, summary
-from tests.distro.results import Kept, source_key
-from tests.distro.rows import chosen, rows
+from tests.distro.results import Kept, source_key, sources
+from tests.distro.rig import Rig
+from tests.distro.rows import box_rows, chosen, rows
 from tests.distro.runner import Plan, run
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.kernels import by_name, locate
@@ -38,6 +43,14 @@ def grammar() -> argparse.ArgumentParser:
     add("--stage", action="append", choices=[stage.value for stage in stages.STEPS], help="may be repeated")
     add("--jobs", type=int, default=at_once(), metavar="N", help="rows at once (%(default)s)")
     add("--resume", action="store_true", help="keep what passed in earlier runs of the same sources")
+    add("--provider", choices=("qemu", "vagrant"), default="qemu", help="where guests come from (%(default)s)")
+    add(
+        "--hypervisor",
+        choices=[name.value for name in Hypervisor],
+        default=Hypervisor.LIBVIRT.value,
+        help="Vagrant's provider (%(default)s)",
+    )
+    add("--local-box", metavar="KERNEL", default="", help="build the box here, of this kernel of the bench: 6.1")
     add("--page", action="store_true", help="write docs/matrix.md also where only a part was asked for")
     add("--list", action="store_true", help="print the rows, and do nothing")
     return parser
@@ -46,25 +59,40 @@ def grammar() -> argparse.ArgumentParser:
 def listing(every: list[Row]) -> str:
     """A line for each row."""
     width = max(len(row.name) for row in every)
-    return "\n".join(f"{row.name:{width}}  {row.reason or 'a guest of its packages'}" for row in every)
+    return "\n".join(f"{row.name:{width}}  {row.reason or 'has a guest'}" for row in every)
 
 
 def main() -> int:
     """Exit status 1: a stage failed that is not known to, or nothing ran; 2: wrong usage."""
     parser = grammar()
     options = parser.parse_args()
-    every = list(rows(load()))
+    matrix, vagrant = load(), options.provider == "vagrant"
+    hypervisor = Hypervisor(options.hypervisor)
+    every = list(box_rows(matrix, hypervisor) if vagrant else rows(matrix))
+    if options.local_box and not (vagrant and hypervisor is Hypervisor.LIBVIRT and options.row):
+        parser.error("--local-box: with --provider vagrant, libvirt and the --row that the box is for")
+    if vagrant and options.page:
+        parser.error("--page: docs/matrix.md is of the provider qemu")
     try:
         wanted = chosen(every, options.row)
     except LookupError as error:
         parser.error(str(error))
+    jobs = 1 if vagrant else options.jobs  # one Vagrant at a time
     if options.jobs < 1:
         parser.error("--jobs: at least 1")
     if options.list:
         print(listing(wanted))
         return 0
 
-    bench, kept = Bench(), Kept(OUTPUT / "cells", source_key(TREE))
+    if vagrant and missing():
+        parser.error(missing())
+    bench, output = Bench(), OUTPUT / options.provider if vagrant else OUTPUT
+    kept = Kept(output / "cells", functools.cache(lambda stage: source_key(TREE, sources(stage))))
+    provider: Provider = Qemu(bench)
+    if vagrant:
+        boxes = {distro.key: distro.boxes[hypervisor] for distro in matrix.distros if hypervisor in distro.boxes}
+        provider = Vagrant(bench, hypervisor, options.local_box, boxes)
+    rig = Rig(bench, provider)
     guests = {row.name: row.guest for row in every}
 
     def keep(cell: Cell) -> None:
@@ -74,25 +102,27 @@ def main() -> int:
         )
 
     def named(cell: Cell) -> Cell:
-        if cell.package or cell.outcome is Outcome.NOT_RUN:
+        if vagrant or cell.package or cell.outcome is Outcome.NOT_RUN or not guests[cell.row]:
             return cell
         found = locate(bench.cache, by_name(guests[cell.row]))
         return replace(cell, package=f"{found.package} {found.version}")
 
+    steps = stages.BOX_STEPS if vagrant else stages.STEPS
     plan = Plan(
         rows=every,
         wanted={row.name for row in wanted},
         stages={Stage(name) for name in options.stage} if options.stage else set(Stage),
-        steps={stage: functools.partial(step, bench) for stage, step in stages.STEPS.items()},
-        pending=stages.PENDING,
+        steps={stage: functools.partial(step, rig) for stage, step in steps.items()},
+        pending=stages.BOX_PENDING if vagrant else {},
         needs=stages.NEEDS,
         known=known.load(),
+        finish=rig.end,
     )
     try:
-        cells = [named(cell) for cell in run(plan, options.jobs, kept.passed() if options.resume else {}, keep)]
+        cells = [named(cell) for cell in run(plan, jobs, kept.passed() if options.resume else {}, keep)]
     finally:
         bench.stop()
-    write(every, cells, page=options.page or not (options.row or options.stage))
+    write(every, cells, output, page=not vagrant and (options.page or not (options.row or options.stage)))
     for cell in cells:
         if cell.outcome in BAD:
             print(f"{cell.row}: {cell.stage.value}: {cell.outcome.value}: {cell.reason}")
@@ -102,14 +132,14 @@ def main() -> int:
     return status(cells)
 
 
-def write(every: list[Row], cells: list[Cell], *, page: bool) -> None:
-    """The four files."""
+def write(every: list[Row], cells: list[Cell], output: Path, *, page: bool) -> None:
+    """The files: three, and docs/matrix.md if asked for."""
     when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    OUTPUT.mkdir(parents=True, exist_ok=True)
+    output.mkdir(parents=True, exist_ok=True)
     files = {
-        OUTPUT / "matrix.json": as_json(every, cells, when),
-        OUTPUT / "matrix.junit.xml": as_junit(every, cells),
-        OUTPUT / "matrix.html": as_html(every, cells, when),
+        output / "matrix.json": as_json(every, cells, when),
+        output / "matrix.junit.xml": as_junit(every, cells),
+        output / "matrix.html": as_html(every, cells, when),
     }
     if page:
         files[PAGE] = as_markdown(every, cells, when)

@@ -29,6 +29,7 @@ class Outcome(Enum):
     NOT_RUN = "not run"
 
 
+DRIVER = (Stage.DETECT, Stage.BUILD, Stage.LOAD, Stage.SNAPSHOT)  # stages without our packages
 BAD = (Outcome.FAILED, Outcome.UNEXPECTED)
 
 
@@ -41,6 +42,18 @@ class Row:
     kernel: str  # its series, with a flavour: "6.1-rt"; "current" where it follows upstream
     guest: str  # the bench's name of the kernel; empty: no guest of it can be made here
     reason: str = ""  # why not
+    packages: str = ""  # what is built for it here: "deb", or a target of RPM; empty: nothing
+    kernel_of: str = (
+        ""  # a row with the same kernel and userland, whose stages of the driver alone tell for this one, too
+    )
+
+    def obstacle(self, stage: Stage) -> str:
+        """Why a stage cannot run here; empty if it can."""
+        if stage is Stage.RENDER:
+            return "" if self.packages else self.reason or "no package of ours is made for it"
+        if self.guest and self.kernel_of and stage in DRIVER:
+            return f"kernel and userland are those of {self.kernel_of}, whose row has it"
+        return "" if self.guest else self.reason
 
     @property
     def name(self) -> str:

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.distro.cells import Cell, Outcome, Stage
+from tests.distro.cells import DRIVER, Cell, Outcome, Stage
 from tests.driver.bench.cache import digest
 from tests.driver.bench.run import run
 
-# A result holds for these and no others: with any of them changed, all runs anew.
+# A result holds for these and no others: with any of them changed, the stage runs anew.
 SOURCES = ("hotcopy", "installer", "kmod", "matrix.yaml", "packaging", "tests/distro/stages.py", "tests/driver")
+OF_PACKAGES = (
+    *("docs/man", "pyproject.toml", "Vagrantfile", "tests/packages", "tests/distro/chain.py", "tests/distro/guest"),
+    *("tests/distro/providers", "tests/distro/repository.py", "tests/distro/verify.py"),
+)
 
 
-def source_key(tree: Path) -> str:
+def sources(stage: Stage) -> tuple[str, ...]:
+    """What a stage's result depends on in the tree."""
+    return SOURCES if stage in DRIVER else (*SOURCES, *OF_PACKAGES)
+
+
+def source_key(tree: Path, names: Sequence[str]) -> str:
     """A hash of everything that results depend on in the tree, as it stands there; of .md files none does."""
-    names = run(["git", "ls-files", "-co", "--exclude-standard", *SOURCES], cwd=tree).stdout.splitlines()
-    files = sorted(name for name in names if (tree / name).is_file() and not name.endswith(".md"))
+    listed = run(["git", "ls-files", "-co", "--exclude-standard", *names], cwd=tree).stdout.splitlines()
+    files = sorted(name for name in listed if (tree / name).is_file() and not name.endswith(".md"))
     return digest(*(f"{name}\0{(tree / name).read_text(encoding='utf-8', errors='replace')}" for name in files))
 
 
@@ -35,20 +44,27 @@ def from_dict(value: Mapping[str, object]) -> Cell:
 
 
 class Kept:
-    """A directory with a file for each cell that ran, of one state of the sources."""
+    """A directory with a file for each cell that ran, below one of a state of its stage's sources."""
 
-    def __init__(self, directory: Path, key: str) -> None:
-        self._directory = directory / key
+    def __init__(self, directory: Path, key: Callable[[Stage], str]) -> None:
+        self._directory = directory
+        self._key = key
 
     def keep(self, cell: Cell) -> None:
         """Write it, whole or not at all."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        path = self._directory / f"{cell.row.replace('/', ':')}:{cell.stage.value}.json"
+        directory = self._directory / self._key(cell.stage)
+        directory.mkdir(parents=True, exist_ok=True)
+        path = directory / f"{cell.row.replace('/', ':')}:{cell.stage.value}.json"
         scratch = path.with_suffix(".new")
         scratch.write_text(json.dumps(as_dict(cell)), encoding="utf-8")
         scratch.rename(path)
 
     def passed(self) -> dict[tuple[str, Stage], Cell]:
         """What need not run again."""
-        cells = [from_dict(json.loads(path.read_text(encoding="utf-8"))) for path in self._directory.glob("*.json")]
-        return {(cell.row, cell.stage): cell for cell in cells if cell.outcome is Outcome.PASSED}
+        found = {}
+        for stage in Stage:
+            for path in (self._directory / self._key(stage)).glob(f"*:{stage.value}.json"):
+                cell = from_dict(json.loads(path.read_text(encoding="utf-8")))
+                if cell.outcome is Outcome.PASSED:
+                    found[cell.row, stage] = cell
+        return found

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from installer.matrix.model import Distro, Matrix, Tier
+from installer.build.targets import target_of
+from installer.matrix.model import Distro, Matrix, PackageFormat, Provider, Tier
 from tests.distro.cells import Row
 from tests.driver.bench.kernels import FURTHER, KERNELS
 
@@ -15,21 +16,49 @@ UNREACHABLE = (
 )
 BOXLESS = "no packages of it are reachable here, hence no guest, and there is no Vagrant box"
 OTHER_SERIES = "none of its kernels of this series is among those the bench finds"
+# The real dnf, rpm and the packages for EL 9; kernel and userland are Debian's, since nobody else's are reachable here.
+RPM_GUEST = Row(
+    "rpm-guest",
+    "RPM guest: dnf and EL 9 packages on Debian 12",
+    "6.1",
+    "6.1",
+    packages="el9",
+    kernel_of="debian-12/6.1",
+)
 
 
 def rows(matrix: Matrix) -> Iterator[Row]:
-    """In the order of matrix.yaml; of what is retired or planned one row a distribution."""
+    """In the order of matrix.yaml; of what is retired or planned one row a distribution. The RPM guest comes last."""
     for distro in matrix.distros:
+        packages = packages_of(distro)
         if distro.key in SUITES:
             yield from _debian(distro, matrix.kernels.newest)
         elif distro.tier in (Tier.RETIRED, Tier.PLANNED):
             kernel = distro.kernels[-1] if distro.kernels else "any"
             reason = f"{distro.tier.value}: {distro.advice}"
-            yield Row(distro.key, distro.title, kernel, "", reason)
+            yield Row(distro.key, distro.title, kernel, "", reason, packages)
         else:
             reason = (UNREACHABLE if distro.boxes else BOXLESS).format(key=distro.key)
             for kernel in distro.kernels or ("current",):
-                yield Row(distro.key, distro.title, kernel, "", reason)
+                yield Row(distro.key, distro.title, kernel, "", reason, packages)
+    yield RPM_GUEST
+
+
+def box_rows(matrix: Matrix, provider: Provider) -> Iterator[Row]:
+    """What Vagrant can bring up with this provider: a row for each box."""
+    for distro in matrix.distros:
+        if provider in distro.boxes:
+            yield Row(distro.key, distro.title, "box", distro.key, packages=packages_of(distro))
+
+
+def packages_of(distro: Distro) -> str:
+    """What of hotcopy-install build is for it: "deb", an RPM target, or nothing."""
+    if distro.tier in (Tier.RETIRED, Tier.PLANNED):
+        return ""
+    if distro.package_format is PackageFormat.DEB:
+        return "deb"
+    target = target_of(distro)
+    return target.key if target else ""
 
 
 def _debian(distro: Distro, newest: str) -> Iterator[Row]:
@@ -41,7 +70,7 @@ def _debian(distro: Distro, newest: str) -> Iterator[Row]:
     }
     for kernel in sorted({*known, *distro.kernels}, key=_age):
         guest = known.get(kernel, "")
-        yield Row(distro.key, distro.title, kernel, guest, "" if guest else OTHER_SERIES)
+        yield Row(distro.key, distro.title, kernel, guest, "" if guest else OTHER_SERIES, "deb")
 
 
 def _age(kernel: str) -> tuple[tuple[int, ...], str]:

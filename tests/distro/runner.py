@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tests.distro.cells import Cell, Outcome, Row, Stage
 from tests.distro.known import KnownFailure, judged
-from tests.distro.stages import StageError
+from tests.distro.rig import StageError
 from tests.driver.bench.debian import NoPackageError
 from tests.driver.bench.guest import GuestError
 from tests.driver.bench.run import CommandError
@@ -28,6 +28,7 @@ class Plan:
     pending: Mapping[Stage, str]  # stages without a step, and why
     needs: Mapping[Stage, tuple[Stage, ...]]
     known: tuple[KnownFailure, ...] = ()
+    finish: Callable[[Row], None] = lambda _row: None  # what stages of a row have left running, ends
 
 
 def run(plan: Plan, jobs: int, had: Mapping[tuple[str, Stage], Cell], keep: Callable[[Cell], None]) -> list[Cell]:
@@ -42,7 +43,7 @@ def _row(plan: Plan, row: Row, had: Mapping[tuple[str, Stage], Cell], keep: Call
     for stage in Stage:
         reason = _obstacle(plan, row, stage, cells)
         earlier = had.get((row.name, stage))
-        if earlier and row.guest and stage in plan.steps:
+        if earlier and not row.obstacle(stage) and stage in plan.steps:
             cells[stage] = judged(earlier, plan.known)
         elif reason:
             cells[stage] = Cell(row.name, stage, Outcome.NOT_RUN, reason=reason)
@@ -50,13 +51,15 @@ def _row(plan: Plan, row: Row, had: Mapping[tuple[str, Stage], Cell], keep: Call
             done = _step(row, stage, plan.steps[stage])
             keep(done)
             cells[stage] = judged(done, plan.known)
+    plan.finish(row)
     return list(cells.values())
 
 
 def _obstacle(plan: Plan, row: Row, stage: Stage, cells: Mapping[Stage, Cell]) -> str:
     """Why a stage of a row does not run; empty if it does."""
-    if not row.guest:
-        return row.reason
+    obstacle = row.obstacle(stage)
+    if obstacle:
+        return obstacle
     if stage not in plan.steps:
         return plan.pending[stage]
     if row.name not in plan.wanted or stage not in plan.stages:

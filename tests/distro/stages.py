@@ -1,14 +1,19 @@
-"""What each stage does, in guests of the bench. A stage that fails raises; what it returns is its log."""
+"""What each stage does. A stage that fails raises; what it returns is its log."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
+from hotcopy import __version__
 from installer import pyz
 from tests.distro.cells import Row, Stage
+from tests.distro.chain import install, reboot, uninstall
+from tests.distro.repository import packages
+from tests.distro.rig import Rig, StageError, Step
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.cache import digest
 from tests.driver.bench.guest import Guest
@@ -16,6 +21,7 @@ from tests.driver.bench.machine import Disk, Machine
 from tests.driver.bench.module import build_module
 from tests.driver.bench.session import Result, list_tests, run_tests
 
+PACKAGES = ("hotcopy", "hotcopy-dkms", "hotcopy-installer")
 LOAD = """set -e
 modprobe hcpdriver
 grep ^hcpdriver /proc/modules
@@ -24,25 +30,16 @@ test -c /dev/hcp
 rmmod hcpdriver
 if grep ^hcpdriver /proc/modules; then exit 1; fi
 """
-Step = Callable[[Bench, Row], str]
-# Stages that no code here does yet, and why: their cells say so.
-PENDING: Mapping[Stage, str] = {
-    Stage.RENDER: "packages are not rendered by make matrix yet",
-    Stage.INSTALL: "make matrix installs no packages yet; make test-install runs hotcopy-install on Debian 11, 12 and 13",
-    Stage.REBOOT: "make matrix installs no packages yet, so that nothing would be there after a reboot",
-    Stage.UNINSTALL: "make matrix installs no packages yet; make test-install uninstalls on Debian 11, 12 and 13",
-}
 NEEDS: Mapping[Stage, tuple[Stage, ...]] = {
     Stage.LOAD: (Stage.BUILD,),
     Stage.SNAPSHOT: (Stage.BUILD, Stage.LOAD),
+    Stage.INSTALL: (Stage.RENDER,),
+    Stage.REBOOT: (Stage.INSTALL,),
+    Stage.UNINSTALL: (Stage.INSTALL,),
 }
 
 
-class StageError(Exception):
-    """A stage failed: the first line says how, the rest is its log."""
-
-
-def _carrier(bench: Bench) -> Path:
+def carrier(bench: Bench) -> Path:
     """The installer and its libraries, for any Python, in a file that serves as a disk."""
     tree = Path(__file__).resolve().parents[2]
     names = sorted(path for name in ("hotcopy", "installer") for path in (tree / name).rglob("*.py"))
@@ -58,10 +55,10 @@ def _carrier(bench: Bench) -> Path:
     return bench.cache.entry("installer", "pyz", key, build) / "disk.tar"
 
 
-def detect(bench: Bench, row: Row) -> str:
+def detect(rig: Rig, row: Row) -> str:
     """hotcopy-install, in a booted guest, knows the distribution and the kernel for what they are."""
-    disks = (Disk("installer", path=_carrier(bench), read_only=True),)
-    with Guest(bench, row.guest, Machine(disks=disks), driver=False) as guest:
+    disks = (Disk("installer", path=carrier(rig.bench), read_only=True),)
+    with Guest(rig.bench, row.guest, Machine(disks=disks), driver=False) as guest:
         guest.run("udevadm settle; tar -x -C /run -f /dev/disk/by-id/virtio-installer")
         said = guest.run("python3 /run/hotcopy-install.pyz report --json", timeout=180, check=False).output
         release = guest.run("uname -r").output.strip()
@@ -80,27 +77,39 @@ def detect(bench: Bench, row: Row) -> str:
     return log
 
 
-def build(bench: Bench, row: Row) -> str:
+def render(rig: Rig, row: Row) -> str:
+    """hotcopy-install build makes the packages of the row's family: the same for all rows, built once."""
+    made = packages(rig.bench.cache)
+    place = made / ("deb" if row.packages == "deb" else f"rpm/{row.packages}")
+    found = sorted(path for path in place.iterdir() if path.suffix in (".deb", ".rpm") and ".src." not in path.name)
+    names = [path.name for path in found]
+    if len([name for name in names if __version__ in name]) != len(PACKAGES):
+        raise StageError(f"not one package each of {', '.join(PACKAGES)}: {', '.join(names)}")
+    return "\n".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in found)
+
+
+def build(rig: Rig, row: Row) -> str:
     """The driver compiles with W=1, and nothing is said."""
+    bench = rig.bench
     built = build_module(bench.cache, bench.prepare(row.guest).found, bench.driver)
     if built.complaints:
         raise StageError("\n".join((f"{len(built.complaints)} warnings with W=1", *built.complaints)))
     return built.log
 
 
-def load(bench: Bench, row: Row) -> str:
+def load(rig: Rig, row: Row) -> str:
     """The driver goes into the booted kernel, and out of it; the kernel's log stays clean."""
-    with Guest(bench, row.guest) as guest:
+    with Guest(rig.bench, row.guest) as guest:
         return guest.run(LOAD).output
 
 
-def snapshot(bench: Bench, row: Row) -> str:
+def snapshot(rig: Rig, row: Row) -> str:
     """The driver's quick tests."""
     results: list[Result] = []
     tests = [test for test in list_tests(["-m", "quick", "-k", "test_driver"]) if "one_kernel" not in test.marks]
     if not tests:
         raise StageError("there are no quick tests of the driver")
-    run_tests(bench, row.guest, tests, results.append)
+    run_tests(rig.bench, row.guest, tests, results.append)
     log = "\n".join(f"{result.test}: {result.outcome}, {result.seconds:.1f} s" for result in results)
     bad = [result for result in results if result.outcome != "passed"]
     if bad or len(results) != len(tests):
@@ -111,7 +120,22 @@ def snapshot(bench: Bench, row: Row) -> str:
 
 STEPS: Mapping[Stage, Step] = {
     Stage.DETECT: detect,
+    Stage.RENDER: render,
     Stage.BUILD: build,
+    Stage.INSTALL: install,
     Stage.LOAD: load,
     Stage.SNAPSHOT: snapshot,
+    Stage.REBOOT: reboot,
+    Stage.UNINSTALL: uninstall,
 }
+# In a guest of Vagrant's: the other stages need a compiler and the driver's own tests, which are the bench's.
+BOX_STEPS: Mapping[Stage, Step] = {
+    Stage.RENDER: render,
+    Stage.INSTALL: install,
+    Stage.REBOOT: reboot,
+    Stage.UNINSTALL: uninstall,
+}
+BOX_PENDING: Mapping[Stage, str] = dict.fromkeys(
+    (Stage.DETECT, Stage.BUILD, Stage.LOAD, Stage.SNAPSHOT),
+    "not with --provider vagrant: there install loads the driver and takes hot copies",
+)

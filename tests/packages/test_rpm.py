@@ -6,7 +6,6 @@ There is no distribution with RPM here, so kernel and userland are Debian's; a p
 
 from __future__ import annotations
 
-import shutil
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -20,44 +19,21 @@ from tests.driver.bench.bench import Bench
 from tests.driver.bench.fresh import init_files
 from tests.driver.bench.guest import Guest
 from tests.driver.bench.machine import Disk
-from tests.driver.bench.run import run
 from tests.packages.booted import booted, works
 from tests.packages.conftest import hotcopy_install
 from tests.packages.keys import Keyring
 from tests.packages.older import OLDER, build_older
+from tests.packages.rpmhost import ADD, HOST_BRINGS, OWN, build_host
 from tests.packages.test_debian import listing, versions
 from tests.packages.trees import Tree, debian_tree
 
 KERNEL = "6.1"
-HOST = """Name: host
-Version: 1
-Release: 1
-Summary: What Debian brings
-License: GPL-2.0-or-later
-BuildArch: noarch
-Provides: /bin/sh, /usr/bin/python3, python3 = 3.11, kmod, util-linux, dkms, gcc, make, elfutils-libelf-devel, systemd
-%description
-What Debian brings.
-%files
-"""
-HOST_BRINGS = """set -e
-rpm --install --force-debian --nodeps /run/repo/host.rpm
-# Directories that a distribution with RPM has of its own.
-mkdir -p /etc/pki/rpm-gpg /etc/yum.repos.d
-mkdir -p /usr/lib/systemd/system-preset /usr/lib/udev/rules.d /usr/share/bash-completion/completions
-mkdir -p /usr/share/licenses /usr/share/man/man8
-"""
-ADD = f"""{HOST_BRINGS}
-cp /run/repo/hotcopy.asc /etc/pki/rpm-gpg/RPM-GPG-KEY-hotcopy
-cp /run/repo/yum/el9/hotcopy.repo /etc/yum.repos.d/
-"""
 ALMALINUX = """NAME="AlmaLinux"
 ID="almalinux"
 ID_LIKE="rhel centos fedora"
 VERSION_ID="9.6"
 PRETTY_NAME="AlmaLinux 9.6 (Sage Margay)"
 """
-OWN = ("/var/lib/rpm", "/var/lib/dnf", "/root/.rpmdb")  # of rpm and dnf
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +47,7 @@ def repository(built: Path, keyring: Keyring, tmp_path_factory: pytest.TempPathF
         for name in ("older", "newer"):
             given = ("--from", place / name, "--key", keyring.ours, "--url", "file:///run/repo")
             hotcopy_install("publish", place / "repo", *given)
-    (place / "host.spec").write_text(HOST, encoding="utf-8")
-    run(["rpmbuild", "-bb", "--quiet", "--define", f"_topdir {place / 'top'}", place / "host.spec"])
-    shutil.copy(next((place / "top/RPMS").rglob("*.rpm")), place / "repo/host.rpm")
+    build_host(place / "repo/host.rpm")
     return place / "repo"
 
 

@@ -103,7 +103,8 @@ def debian_tree(bench: Bench, kernel: str, place: Path, shared: Path, more: tupl
             made.apt(f"install {' '.join((*BRINGS, *more))}")
             made.run("echo uninitialized >/etc/machine-id")
 
+    kind = "-rpm" if "rpm" in more else "-more" if more else ""
     layer = bench.cache.entry(
-        "packages", f"{kernel}{'-more' if more else ''}", digest("1", base.parent.name, sources, *BRINGS, *more), build
+        "packages", f"{kernel}{kind}", digest("1", base.parent.name, sources, *BRINGS, *more), build
     )
     return Tree((layer / "upper", base), place, shared)

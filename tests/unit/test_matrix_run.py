@@ -11,22 +11,21 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from installer.matrix.load import load
-from installer.matrix.model import Level, Tier
+from installer.matrix.model import Level, Provider, Tier
 from tests.distro import known, stages
-from tests.distro.cells import Cell, Outcome, Row, Stage
+from tests.distro.cells import DRIVER, Cell, Outcome, Row, Stage
 from tests.distro.known import KnownFailure
 from tests.distro.report.machine import as_json, as_junit
 from tests.distro.report.pages import as_html, as_markdown
 from tests.distro.report.table import status, summary
-from tests.distro.results import Kept, from_dict
-from tests.distro.rows import chosen, rows
+from tests.distro.results import Kept, from_dict, sources
+from tests.distro.rig import StageError
+from tests.distro.rows import RPM_GUEST, box_rows, chosen, rows
 from tests.distro.runner import LEFT_OUT, Plan, run
-from tests.distro.stages import StageError
 from tests.driver.bench.debian import NoPackageError
 
-HERE = Row("debian-13", "Debian 13", "6.12", "6.12")
+HERE = Row("debian-13", "Debian 13", "6.12", "6.12", packages="deb")
 AWAY = Row("rhel-9", "RHEL 9", "5.14", "", "no packages of it are reachable here")
-PENDING = {stage: f"{stage.value} is not done yet" for stage in Stage if stage not in stages.STEPS}
 
 Steps = dict[Stage, Callable[[Row], str]]
 
@@ -48,10 +47,12 @@ def cells_of(
     wanted: tuple[Row, ...] = (HERE, AWAY),
     only: tuple[Stage, ...] = tuple(Stage),
     had: dict[tuple[str, Stage], Cell] | None = None,
+    finish: Callable[[Row], None] = lambda _row: None,
 ) -> tuple[list[Cell], list[Cell]]:
     """All cells, and those that ran anew."""
     kept: list[Cell] = []
-    plan = Plan(rows, {row.name for row in wanted}, only, made, PENDING, stages.NEEDS, failures)
+    pending = {stage: f"{stage.value} is not done yet" for stage in Stage if stage not in made}
+    plan = Plan(rows, {row.name for row in wanted}, only, made, pending, stages.NEEDS, failures, finish)
     return run(plan, 2, had or {}, kept.append), kept
 
 
@@ -61,18 +62,22 @@ def cell(cells: list[Cell], row: Row, stage: Stage) -> Cell:
 
 
 def test_every_stage_has_a_step_or_a_reason() -> None:
-    assert set(stages.STEPS) | set(stages.PENDING) == set(Stage)
-    assert not set(stages.STEPS) & set(stages.PENDING)
+    assert set(stages.STEPS) == set(Stage)
+    assert set(stages.BOX_STEPS) | set(stages.BOX_PENDING) == set(Stage)
+    assert not set(stages.BOX_STEPS) & set(stages.BOX_PENDING)
 
 
 def test_what_can_run_does_and_the_rest_says_why_not() -> None:
-    cells, kept = cells_of(steps())
+    made = steps()
+    del made[Stage.INSTALL]
+    cells, kept = cells_of(made)
     assert len(cells) == 2 * len(Stage)
-    assert {one.stage for one in kept} == set(stages.STEPS)
+    assert {one.stage for one in kept} == set(Stage) - {Stage.INSTALL, Stage.REBOOT, Stage.UNINSTALL}
     assert all(one.outcome is Outcome.PASSED for one in kept)
     assert all(one.reason for one in cells if one.outcome is not Outcome.PASSED)
     assert {one.reason for one in cells if one.row == AWAY.name} == {AWAY.reason}
     assert cell(cells, HERE, Stage.INSTALL).reason == "install is not done yet"
+    assert cell(cells, HERE, Stage.REBOOT).reason == "install did not run: install is not done yet"
     assert status(cells) == 0
 
 
@@ -99,7 +104,7 @@ def test_without_packages_nothing_runs_and_nothing_is_green() -> None:
     def absent(_row: Row) -> str:
         raise NoPackageError("none of 6.16")
 
-    cells, _ = cells_of(steps(**dict.fromkeys(("detect", "build", "load", "snapshot"), absent)))
+    cells, _ = cells_of(steps(**{stage.value: absent for stage in Stage}))
     assert {one.outcome for one in cells} == {Outcome.NOT_RUN}
     assert "none of 6.16" in cell(cells, HERE, Stage.LOAD).reason
     assert status(cells) == 1  # a run in which nothing ran is no success
@@ -146,10 +151,14 @@ def test_only_what_was_asked_for() -> None:
 def test_resume_keeps_what_passed_with_the_same_sources(tmp_path: Path) -> None:
     _, ran = cells_of(steps(snapshot=fails))
     for one in ran:
-        Kept(tmp_path, "key").keep(one)
-    had = Kept(tmp_path, "key").passed()
+        Kept(tmp_path, lambda _stage: "key").keep(one)
+    had = Kept(tmp_path, lambda _stage: "key").passed()
     assert {stage for _, stage in had} == set(stages.STEPS) - {Stage.SNAPSHOT}
-    assert Kept(tmp_path, "another").passed() == {}
+    assert Kept(tmp_path, lambda _stage: "another").passed() == {}
+    # A change of what only packages depend on costs the stages of packages.
+    changed = Kept(tmp_path, lambda stage: "key" if stage in DRIVER else "another").passed()
+    assert {stage for _, stage in changed} == set(DRIVER) - {Stage.SNAPSHOT}
+    assert set(sources(Stage.BUILD)) < set(sources(Stage.INSTALL))
     cells, again = cells_of(steps(), had=had)
     assert [one.stage for one in again] == [Stage.SNAPSHOT]
     assert cell(cells, HERE, Stage.BUILD) == cell(ran, HERE, Stage.BUILD)
@@ -171,7 +180,9 @@ def test_rows_run_at_once() -> None:
 def test_rows_are_those_of_matrix_yaml() -> None:
     matrix, every = load(), list(rows(load()))
     assert len({row.name for row in every}) == len(every)
-    assert {row.distro for row in every} == {distro.key for distro in matrix.distros}
+    assert {row.distro for row in every} == {distro.key for distro in matrix.distros} | {RPM_GUEST.distro}
+    # The row that it leaves stages to has them.
+    assert [row.guest for row in chosen(every, [RPM_GUEST.kernel_of])] == [RPM_GUEST.guest]
     booted = {distro.key for distro in matrix.distros if distro.verified.level is Level.BOOTED}
     for distro in matrix.distros:
         own = [row for row in every if row.distro == distro.key]
@@ -181,6 +192,39 @@ def test_rows_are_those_of_matrix_yaml() -> None:
         if distro.tier is Tier.SUPPORTED:
             assert set(distro.kernels) <= {row.kernel for row in own}
     assert [row.guest for row in chosen(every, ["debian-13/7.3"])] == ["7.x"]
+
+
+def test_packages_are_made_also_for_rows_without_a_guest() -> None:
+    """They are made on this host, hence rendering needs no guest; what is retired or planned has none."""
+    every = {row.name: row for row in rows(load())}
+    assert [every[name].packages for name in ("debian-11/5.10", "ubuntu-24.04/6.8", "rhel-9/5.14", "sles-15/6.4")] == [
+        *("deb", "deb", "el9", "suse15")
+    ]
+    assert not [row for row in every.values() if row.packages and row.reason.startswith(("retired", "planned"))]
+    away = Row("rhel-9", "RHEL 9", "5.14", "", "no guest", "el9")
+    cells, kept = cells_of(steps(), rows=(away,), wanted=(away,))
+    assert [one.stage for one in kept] == [Stage.RENDER]
+    assert cell(cells, away, Stage.INSTALL).reason == "no guest"
+
+
+def test_the_rpm_guest_repeats_nothing() -> None:
+    cells, kept = cells_of(steps(), rows=(RPM_GUEST,), wanted=(RPM_GUEST,))
+    assert [one.stage for one in kept] == [Stage.RENDER, Stage.INSTALL, Stage.REBOOT, Stage.UNINSTALL]
+    assert "debian-12/6.1" in cell(cells, RPM_GUEST, Stage.SNAPSHOT).reason
+
+
+def test_what_a_row_has_left_running_ends_with_it() -> None:
+    ended: list[str] = []
+    cells_of(steps(install=fails), finish=lambda row: ended.append(row.name))
+    assert sorted(ended) == [HERE.name, AWAY.name]
+
+
+def test_vagrant_has_a_row_for_each_box() -> None:
+    matrix = load()
+    for provider in Provider:
+        assert [row.guest for row in box_rows(matrix, provider)] == [
+            distro.key for distro in matrix.distros if provider in distro.boxes
+        ]
 
 
 def test_choosing_rows() -> None:
@@ -207,11 +251,11 @@ def test_reports() -> None:
     page = as_markdown(shown, cells, when)
     (line,) = [line for line in page.splitlines() if line.startswith("| Debian 13")]
     assert line.count("|") == 3 + len(Stage)
-    assert line.count("ok, < 1 s") == sum(one.outcome is Outcome.PASSED for one in cells) == 3
+    assert line.count("ok, < 1 s") == sum(one.outcome is Outcome.PASSED for one in cells) == 7
     assert "FAILED, < 1 s [" in line and ". it broke\n" in page and f". {AWAY.reason}\n" in page
-    assert summary(cells) == "16 cells: 3 passed, 1 failed, 12 not run"
+    assert summary(cells) == "16 cells: 7 passed, 1 failed, 8 not run"
 
     html = as_html(shown, cells, when)
-    assert html.count('class="passed"') == 3 and html.count('class="failed"') == 1
+    assert html.count('class="passed"') == 7 and html.count('class="failed"') == 1
     assert "&lt;b&gt;&amp;" in html and "<b>&" not in html
     assert "http" not in html and "<script" not in html and "<link" not in html

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,16 @@ ROWS = {row.key: row for row in load().distros if row.boxes}
 Said = dict[str, Any]
 
 
-def evaluate(vagrantfile: Path) -> Said:
+def evaluate(vagrantfile: Path, **environment: str) -> Said:
     """Everything a Vagrantfile asked for, in the form that stand_in.rb prints."""
-    done = subprocess.run(["ruby", STAND_IN, vagrantfile], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        ["ruby", STAND_IN, vagrantfile],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **environment},
+    )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)["vm"]
     assert isinstance(said, dict)
@@ -64,6 +72,12 @@ def test_the_tree_is_copied_and_nothing_else_shared(asked: Said) -> None:
     assert default == {"arguments": [".", "/vagrant"], "options": {"disabled": True}}
     assert tree["options"]["type"] == "rsync"
     assert ".git" in tree["options"]["rsync__exclude"]
+
+
+def test_an_emulated_guest_can_have_a_single_processor() -> None:
+    for environment, cpus in (({}, 2), ({"HOTCOPY_CPUS": "1"}, 1)):
+        machine = evaluate(TREE / "Vagrantfile", **environment)["define"][0]
+        assert [call["block"][0]["cpus"] for call in machine["block"][0]["vm"]["provider"]] == [cpus, cpus]
 
 
 def test_it_is_read_at_each_start(tmp_path: Path) -> None:

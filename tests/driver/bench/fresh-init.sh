@@ -37,6 +37,12 @@ ExecStopPost=/bin/sh -c 'sync; echo o >/proc/sysrq-trigger'
 END
 ln -sf "$units/bench-agent.service" "$units/bench.target.wants/bench-agent.service"
 
+# What a test adds to the machine.
+if [ -e /hotcopy/bench-more ]; then
+    # shellcheck disable=SC1091
+    . /hotcopy/bench-more
+fi
+
 dmesg -n 7
 systemd=/lib/systemd/systemd
 exec env -i PATH="$PATH" $systemd --unit=bench.target --show-status=0 --log-target=kmsg --log-level=notice

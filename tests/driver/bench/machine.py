@@ -72,10 +72,17 @@ class Machine:
     root: Path | None = None  # a root file system of its own, which outlives a boot
     userland: Path | None = None  # another one than the kernel's; it is never changed either
     boot: BootFiles | None = None  # another kernel than the bench's of that name
+    ssh_port: int = 0  # of this host, leads to the guest's port 22; such a guest may reboot, and sees no other network
 
     def arguments(self, accel: str, boot: BootFiles, words: str = "") -> Iterator[str]:
         """QEMU's arguments, without the disks and the ports; ``words`` are for the kernel's command line, too."""
-        yield from ("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot")
+        yield from ("qemu-system-x86_64", "-nodefaults", "-no-user-config")
+        if self.ssh_port:
+            forward = f"hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22"
+            yield from ("-netdev", f"user,id=net,restrict=on,{forward}")
+            yield from ("-device", "virtio-net-pci,netdev=net,romfile=,event_idx=off")
+        else:
+            yield "-no-reboot"
         yield from ("-display", "none", "-machine", "pc", "-m", self.memory)
         yield from accelerator_arguments(accel, self.cpus)
         yield from ("-kernel", str(boot.kernel), "-initrd", str(boot.initramfs))
