@@ -5,7 +5,7 @@ KERNEL ?= 6.12
 PREPARE = python=$$(tests/setup/prepare) || exit 1; export PYTHONDONTWRITEBYTECODE=1;
 
 .DEFAULT_GOAL := help
-.PHONY: test test-quick test-thorough test-install test-packages test-vagrant lint demo bench matrix proof mutants soak guest install pyz clean-cache help
+.PHONY: test test-quick test-thorough test-install test-packages test-vagrant lint demo bench matrix debug-kernel proof mutants soak guest install pyz clean-cache help
 
 test: ## every test, in every kernel
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare && "$$python" -m pytest -v
@@ -21,7 +21,7 @@ test-install: ## hotcopy-install on fresh machines: Debian 11, 12 and 13 in gues
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare 5.10 6.1 6.12 && \
 	"$$python" -m pytest -v --installs tests/driver/test_install.py
 
-test-packages: ## packages through the real apt, dnf and DKMS on Debian 11, 12 and 13, booted then: about 20 minutes
+test-packages: ## packages through the real apt, dnf and DKMS on Debian 11, 12 and 13, booted then: an hour and more
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare && \
 	"$$python" -m pytest -v --installs tests/packages tests/driver/test_packages.py tests/distro
 
@@ -34,6 +34,9 @@ demo: ## a hot copy of a busy file system, in a booted kernel
 bench: ## Hot Copy beside LVM, into docs/benchmarks.md; QUICK=1 is shorter, ONLY=none,hcp1 WORKS=sparse,dense a part
 	@$(PREPARE) "$$python" -m tests.benchmark --kernel $(KERNEL) $(if $(QUICK),--quick) \
 	$(if $(ONLY),--only $(ONLY)) $(if $(WORKS),--works $(WORKS))
+
+debug-kernel: ## the driver's tests on a kernel with KASAN, lockdep, kmemleak, compiled from Debian's source (10 minutes), the model and more: K=expression
+	@$(PREPARE) "$$python" -m tests.driver.bench prepare debug && "$$python" -m tests.proof.debug $(if $(K),-k "$(K)")
 
 proof: ## thousands of random programs against a model, in every kernel: PROGRAMS=3000 SEED=n; failures are made small
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare && "$$python" -m tests.proof --programs $(or $(PROGRAMS),3000) \

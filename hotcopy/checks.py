@@ -99,6 +99,15 @@ def refuse_device(target: Target, hot_copies: Sequence[HotCopy], sysfs: Sysfs) -
             raise HcpError(
                 f"{device.path} is one of several paths to {whole}, so it does not see all writes", f"hcp {whole}"
             )
+    for dev in (device.dev, *sysfs.partitions(device.dev)):
+        for holder in sysfs.holders(dev):
+            if sysfs.mends_by_discards(holder):
+                array = node(sysfs.name(holder))
+                raise HcpError(
+                    f"{device.path} belongs to {array}, which needs every discard (raid456.devices_handle_discard_safely), and a"
+                    " hot copy leaves those out that would destroy what it has to keep",
+                    f"hcp {array}",
+                )
     _refuse_swap(target, sysfs)
 
 

@@ -16,7 +16,6 @@ from hotcopy import (
     filesystems,
     freespace,
     frozen,
-    libc,
     lock,
     mounting,
     nodes,
@@ -50,12 +49,12 @@ def _write_back(roots: Sequence[int], mounted: Sequence[Filesystem]) -> None:
         below = roots[number + 1 :]
         try:
             if not below:
-                libc.syncfs(root)
+                filesystems.write_back(root, filesystem.fstype)
                 continue
             if frozen.is_frozen(root, _PROBE_PATIENCE):
                 continue  # it was written back then; if it is only slow, the freeze takes longer
             # It may be on a loop device, whose file is in one of those.
-            stuck = frozen.write_back(root, below, _FROZEN_PATIENCE)
+            stuck = frozen.write_back(root, filesystem.fstype, below, _FROZEN_PATIENCE)
         except OSError as error:
             raise HcpError(
                 f"cannot write back {filesystem.place}: {error.strerror}", "look into the kernel log (dmesg)"

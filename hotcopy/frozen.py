@@ -11,7 +11,7 @@ import contextlib
 import os
 from collections.abc import Iterable
 
-from hotcopy import libc
+from hotcopy import filesystems
 from hotcopy.light import TYPE_CHECKING, NamedTuple
 from hotcopy.pipes import readable
 
@@ -103,12 +103,12 @@ def is_frozen(root: int, patience: float) -> bool:
     return _result(_start(root, probe), patience) is None
 
 
-def write_back(root: int, others: Iterable[int], patience: float) -> int | None:
+def write_back(root: int, fstype: str, others: Iterable[int], patience: float) -> int | None:
     """Writes back the filesystem that ``root`` is open on, however long it takes. OSError.
 
     None when it is done; or the first of ``others`` (roots too) that is frozen and keeps it from ever being done.
     """
-    child = _start(root, lambda: libc.syncfs(root))
+    child = _start(root, lambda: filesystems.write_back(root, fstype))
     try:
         while True:
             number = _ended(child, patience)

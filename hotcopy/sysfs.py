@@ -67,6 +67,11 @@ class Sysfs(NamedTuple):
         """Whether this is the device-mapper device of a disk that is reached by several paths."""
         return self._read(f"{self._top(dev)}/dm/uuid").startswith("mpath-")
 
+    def mends_by_discards(self, dev: DevId) -> bool:
+        """Whether this is an MD array that relies on discarded blocks being alike on all of its members."""
+        trusts = self._read(f"{self.root}/module/raid456/parameters/devices_handle_discard_safely")
+        return trusts == "Y" and self._read(f"{self._top(dev)}/md/level") in ("raid4", "raid5", "raid6")
+
     def by_name(self, name: str) -> DevId | None:
         """The device the kernel calls ``name``."""
         return self._dev(f"{self.root}/class/block/{name}")

@@ -167,10 +167,12 @@ def build(context: Context, journal: Journal, options: Options) -> Plan:
     if from_packages:
         _refuse_own_files(journal)
     if options.directory:
-        files = local.packages_in(options.directory, packager)
+        target = target_of(context.row) if context.row else None
+        release = context.system.kernel.release
+        files = local.packages_in(options.directory, packager, release, target.key if target else "")
         source = f"packages: {' '.join(files)}"
         if not _is_done(context, journal, source):
-            steps.append(local.InstallLocal(packager, files))
+            steps.append(local.InstallLocal(packager, files, pending=is_broken(journal)))
     elif options.repository:
         source = f"the repository {options.repository}"
         if not _is_done(context, journal, source):

@@ -3,6 +3,7 @@
 #include <linux/slab.h>
 
 #include "changed.h"
+#include "mutant.h"
 #include "origin.h"
 
 /* In place of a bitmap with every bit set. */
@@ -23,7 +24,7 @@ void hcp_changed_destroy(struct hcp_changed *changed)
 	void *entry;
 
 	xa_for_each(&changed->regions, index, entry)
-		if (!xa_is_value(entry))
+		if (!xa_is_value(entry) && !hcp_mutant(LEAK_OBJECT))
 			kfree(entry);
 	xa_destroy(&changed->regions);
 }

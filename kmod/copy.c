@@ -89,20 +89,28 @@ static void copy_free(struct hcp_copy *copy)
 
 /*
  * A copy with as many pages as there are, NULL when there is not one.  Nothing here
- * waits: memory comes back through the same workqueue.  The pool of pages is full
- * while the origin has no copy, so that one can always be made.
+ * waits: memory comes back through the same workqueue.  The pools are full while the
+ * origin has no copy, so that one can always be made.
  */
 static struct hcp_copy *copy_alloc(struct hcp_origin *origin, u64 unit, unsigned int count)
 {
 	unsigned int nr_pages = hcp_unit_pages(count), got;
 	const gfp_t gfp = GFP_NOWAIT | __GFP_NOWARN;
 	struct hcp_copy *copy;
+	gfp_t bio_gfp = gfp;
 	struct bio *bio;
 
-	bio = hcp_bio_alloc(origin->bdev, nr_pages, REQ_OP_READ, gfp, &origin->copy_bios);
+	/*
+	 * A full pool does not let one wait.  Who may not wait gets nothing from a pool of
+	 * bios at all.  b520c4eef83d ("block: split bio_alloc_bioset"), 7.1
+	 */
+	if (!atomic_read(&origin->nr_copies))
+		bio_gfp = GFP_NOIO | __GFP_NOWARN;
+	bio = hcp_bio_alloc(origin->bdev, nr_pages, REQ_OP_READ, bio_gfp,
+			    &origin->copy_bios);
 	/* Without waiting, only the largest size comes from the pool. */
 	if (!bio)
-		bio = hcp_bio_alloc(origin->bdev, BIO_MAX_VECS, REQ_OP_READ, gfp,
+		bio = hcp_bio_alloc(origin->bdev, BIO_MAX_VECS, REQ_OP_READ, bio_gfp,
 				    &origin->copy_bios);
 	if (!bio)
 		return NULL;
@@ -177,12 +185,22 @@ static void copy_begin(struct hcp_copy *copy, struct hcp_snap *snap)
 	atomic64_add(copy->unsettled, &snap->preserved_units);
 }
 
-static void copy_submit(struct hcp_copy *copy)
+/* Whoever submits a read may sleep for long, and must not do so below cow_lock. */
+static void copy_submit_later(struct hcp_copy *copy)
 {
 	copy_set_extent(copy);
 	copy->bio.bi_end_io = copy_read_end;
 	copy->bio.bi_opf |= REQ_SYNC;
-	hcp_io_submit(&copy->bio);
+	bio_list_add(&copy->origin->reads, &copy->bio);
+}
+
+/* Submits what was started; cow_work, without cow_lock. */
+void hcp_copy_submit_reads(struct hcp_origin *origin)
+{
+	struct bio *bio;
+
+	while ((bio = bio_list_pop(&origin->reads)))
+		hcp_io_submit(bio);
 }
 
 /*
@@ -254,13 +272,13 @@ int hcp_copy_start_around(struct hcp_origin *origin, struct hcp_snap *snap, u64 
 	at = find_next_zero_bit(copy->wanted, HCP_COPY_UNITS, at) - at;
 	spin_unlock(lock);
 
-	copy_submit(copy);
+	copy_submit_later(copy);
 	return at;
 }
 
 /*
- * Starts to copy up to @count units from @unit on, which lie in one region, for @snap.
- * Returns how many, 0 when things have changed meanwhile: look again.  cow_lock is
+ * Starts to copy up to @count units from @unit on, which lie in one region, for @snap;
+ * hcp_copy_submit_reads() is due then.  Returns how many, 0 when things have changed meanwhile: look again.  cow_lock is
  * held.  -EAGAIN, -ENOMEM: no memory now.
  */
 int hcp_copy_start(struct hcp_origin *origin, struct hcp_snap *snap, u64 unit,
@@ -295,7 +313,7 @@ int hcp_copy_start(struct hcp_origin *origin, struct hcp_snap *snap, u64 unit,
 	copy_begin(copy, snap);
 	spin_unlock(lock);
 
-	copy_submit(copy);
+	copy_submit_later(copy);
 	return needed.run;
 }
 
@@ -327,6 +345,8 @@ void hcp_copy_put(struct hcp_copy *copy)
 		return;
 	WRITE_ONCE(origin->progress, jiffies);
 	copy_free(copy);
+	if (hcp_mutant(USE_FREED))
+		count = READ_ONCE(copy->count);
 	atomic_long_sub(copy_cost(count), &copy_units_in_flight);
 	atomic_sub(count, &origin->units_in_flight);
 	if (atomic_dec_and_test(&origin->nr_copies))
@@ -406,6 +426,10 @@ static void copy_read_done(struct hcp_copy *copy)
 	if (!hcp_mutant(SKIP_COUNT))
 		atomic_inc(&origin->region_let_go[hcp_region_bucket(copy->unit)]);
 	smp_mb__after_atomic();
+	if (hcp_mutant(LOCK_ORDER)) {
+		spin_lock(&origin->ready_lock);
+		spin_unlock(&origin->ready_lock);
+	}
 	spin_unlock(hcp_region_lock(origin, copy->unit));
 
 	hcp_cow_resume(origin, &waiters);

@@ -42,6 +42,7 @@ struct hcp_copy {
 };
 
 int hcp_copy_start_around(struct hcp_origin *origin, struct hcp_snap *snap, u64 unit);
+void hcp_copy_submit_reads(struct hcp_origin *origin);
 int hcp_copy_start(struct hcp_origin *origin, struct hcp_snap *snap, u64 unit,
 		   unsigned int count);
 void *hcp_copy_address(struct hcp_copy *copy, unsigned int unit_offset);

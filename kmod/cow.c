@@ -212,6 +212,7 @@ static enum cow_verdict cow_serve(struct hcp_origin *origin, struct bio *bio)
 	mutex_lock(&origin->cow_lock);
 	verdict = cow_bio(origin, bio);
 	mutex_unlock(&origin->cow_lock);
+	hcp_copy_submit_reads(origin);
 	/* Whoever throttles this write must not stop the removal of a hot copy. */
 	if (verdict == COW_PASS)
 		hcp_hook_route(bio, origin);

@@ -22,6 +22,9 @@
 #include "origin.h"
 #include "snapshot.h"
 
+/* For so long at most the queue of a disk that may be mounted is stopped. */
+#define HCP_SETTLE_LIMIT	HZ
+
 #define HCP_CREATE_FLAGS \
 	(HCP_CREATE_READ_ONLY | HCP_CREATE_FIXED_STORE | HCP_CREATE_UNCOUNTED)
 
@@ -204,16 +207,44 @@ static void resume(struct creation *creation)
 		let_go(creation);
 }
 
-/* Who was about to write before the hook was there is past the place where it is. */
-static void wait_for_the_unhooked(const struct creation *creation)
+static bool any_is_new(const struct creation *creation)
 {
-	bool any = false;
 	unsigned int i;
 
 	for (i = 0; i < creation->nr; i++)
-		any = any || creation->item[i].is_new;
-	if (any && !creation->freeze.nr)
+		if (creation->item[i].is_new)
+			return true;
+	return false;
+}
+
+/* Who was about to write before the hook was there is past the place where it is. */
+static void wait_for_the_unhooked(const struct creation *creation)
+{
+	if (any_is_new(creation) && !creation->freeze.nr)
 		synchronize_rcu_tasks();
+}
+
+/*
+ * Filesystems were frozen, and nobody held the writes to the raw devices of the group.
+ * What was let go before the instant is part of it; it must be there before somebody
+ * reads the hot copy.  Best effort: nobody can wait for all kinds of devices.
+ */
+static void settle_raw(const struct creation *creation)
+{
+	unsigned long deadline = jiffies + HCP_SETTLE_LIMIT;
+	const char *ignored;
+	bool complete, any = false;
+	unsigned int i;
+
+	for (i = 0; i < creation->nr; i++)
+		any = any || creation->item[i].arg.flags & HCP_CREATE_UNCOUNTED;
+	if (!any || !creation->freeze.nr)
+		return;
+	if (any_is_new(creation))
+		synchronize_rcu_tasks();
+	for (i = 0; i < creation->nr; i++)
+		if (creation->item[i].arg.flags & HCP_CREATE_UNCOUNTED)
+			hcp_drain(creation->item[i].origin, deadline, &complete, &ignored);
 }
 
 /* The instant: nothing here allocates, and no user code runs while it lasts. */
@@ -247,22 +278,30 @@ static int arm(struct creation *creation, struct hcp_ioc_create *arg, const char
 		item->chain = NULL;
 	}
 	created_ns = ktime_get_real_ns();
-	resume(creation);
-	arg->frozen_ns = ktime_to_ns(ktime_sub(ktime_get(), begin));
-
 	for (i = 0; i < creation->nr; i++) {
 		struct hcp_snap *snap = creation->item[i].snap;
 
-		/* Those that ended during the freeze leave it their space. */
-		bury_the_dead(snap->origin);
 		/* What nobody froze or waited for may still be on its way to the device. */
 		if (!creation->freeze.nr && !creation->item[i].drained)
 			snap->changed.lost = true;
 		if (creation->item[i].arg.flags & HCP_CREATE_UNCOUNTED)
 			snap->changed.lost = true;
 		snap->created_ns = created_ns;
-		snap->frozen_ns = arg->frozen_ns;
+		/* From the first write on who asks what has changed must find it. */
 		list_add_tail(&snap->node, &hcp_snaps);
+	}
+	/* A thaw takes locks (bd_fsfreeze_mutex) which a freeze holds above this one. */
+	mutex_unlock(&hcp_control_lock);
+	resume(creation);
+	arg->frozen_ns = ktime_to_ns(ktime_sub(ktime_get(), begin));
+	settle_raw(creation);
+	mutex_lock(&hcp_control_lock);
+	for (i = 0; i < creation->nr; i++) {
+		struct hcp_snap *snap = creation->item[i].snap;
+
+		/* Those that ended during the freeze leave it their space. */
+		bury_the_dead(snap->origin);
+		snap->frozen_ns = arg->frozen_ns;
 	}
 out:
 	rcu_unexpedite_gp();
@@ -285,7 +324,8 @@ static int publish(struct creation *creation, const struct hcp_ioc_create *arg)
 		if (err)
 			return err;
 	}
-	hcp_event();
+	/* One that has ended by now, before it had a device, is announced as well. */
+	hcp_event_ended();
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 #include "cow.h"
 #include "hook.h"
 #include "io.h"
+#include "mutant.h"
 #include "origin.h"
 
 #define HCP_HOOKED	"submit_bio_noacct"
@@ -70,6 +71,8 @@ static bool hook_steal(struct bio *bio, const struct hcp_origin *from)
 		struct hcp_origin *origin = rcu_dereference(hcp_slots[i].origin);
 		sector_t first, end;
 
+		if (hcp_mutant(SLEEP_ATOMIC))
+			might_sleep();
 		if (origin && hcp_origin_clip(origin, hcp_bio_disk(bio), sector,
 					      bio_sectors(bio), &first, &end))
 			stolen = hcp_cow_steal(origin, bio, first, end, from);
@@ -184,7 +187,8 @@ static int hook_register(const char **reason)
 {
 	int err;
 
-	err = ftrace_set_filter(&hcp_hook_ops, HCP_HOOKED, strlen(HCP_HOOKED), 1);
+	/* By name ftrace would look up that of every function of the kernel. */
+	err = ftrace_set_filter_ip(&hcp_hook_ops, (unsigned long)submit_bio_noacct, 0, 1);
 	if (err) {
 		*reason = "the kernel has no " HCP_HOOKED " to hook (is it built with function tracing?)";
 		return err;

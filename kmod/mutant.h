@@ -29,6 +29,11 @@ enum hcp_mutant {
 	HCP_MUTANT_NO_ORDER,		/* of overlapping writes to a hot copy */
 	HCP_MUTANT_NO_HOLD,		/* of writes to a raw device at the instant */
 	HCP_MUTANT_KEEP_STORE,		/* of what is removed and nobody needs */
+	/* Only the checkers of a debug kernel see these. */
+	HCP_MUTANT_USE_FREED,		/* a copy that has been freed is looked at */
+	HCP_MUTANT_LEAK_OBJECT,		/* what was written, when a hot copy is removed */
+	HCP_MUTANT_LOCK_ORDER,		/* two locks, taken either way round */
+	HCP_MUTANT_SLEEP_ATOMIC,	/* the hook may sleep below RCU */
 };
 
 #define hcp_mutant(name)	(HCP_MUTANT == HCP_MUTANT_##name)

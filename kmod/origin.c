@@ -43,6 +43,7 @@ static void origin_init(struct hcp_origin *origin)
 	spin_lock_init(&origin->pending_lock);
 	bio_list_init(&origin->pending);
 	bio_list_init(&origin->starved);
+	bio_list_init(&origin->reads);
 	INIT_DELAYED_WORK(&origin->cow_work, hcp_cow_work);
 	mutex_init(&origin->cow_lock);
 	init_llist_head(&origin->read_done);
@@ -207,7 +208,10 @@ static void origin_drain(struct hcp_origin *origin)
 	cancel_delayed_work_sync(&origin->store_work);
 }
 
-/* Ends an origin that has no hot copies (any more), or that was never finished. */
+/*
+ * Ends an origin that has no hot copies (any more), or that was never finished.
+ * hcp_control_lock is let go meanwhile.
+ */
 void hcp_origin_free(struct hcp_origin *origin)
 {
 	unsigned int i;
@@ -215,7 +219,10 @@ void hcp_origin_free(struct hcp_origin *origin)
 	if (origin->tracked) {
 		list_del(&origin->node);
 		hcp_hook_untrack(origin);
+		/* A device that does not answer must not keep other stores from growing. */
+		mutex_unlock(&hcp_control_lock);
 		origin_drain(origin);
+		mutex_lock(&hcp_control_lock);
 	}
 	if (origin->wq)
 		destroy_workqueue(origin->wq);

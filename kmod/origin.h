@@ -58,6 +58,7 @@ struct hcp_origin {
 	struct bio_list starved;	/* @pending_lock: their copies need memory */
 	struct delayed_work cow_work;
 	struct mutex cow_lock;		/* held while one stolen write is looked at */
+	struct bio_list reads;		/* of copies, not submitted yet; cow_work only */
 	bool no_around;			/* it has bad sectors: read what is needed only; read anywhere */
 	bool held;			/* no write is let go for now; read anywhere */
 	unsigned long short_seen;	/* jiffies, 0: memory is not short; cow_work only */

@@ -173,7 +173,10 @@ void hcp_snap_free(struct hcp_snap *snap)
 	module_put(THIS_MODULE);
 }
 
-/* Ends a hot copy; -EBUSY while it is open.  hcp_control_lock is held. */
+/*
+ * Ends a hot copy; -EBUSY while it is open.  hcp_control_lock is held, and let go for
+ * what may take long: creation and removal are kept out by another lock.
+ */
 int hcp_snap_remove(struct hcp_snap *snap, const char **reason)
 {
 	struct hcp_origin *origin = snap->origin;
@@ -191,6 +194,11 @@ int hcp_snap_remove(struct hcp_snap *snap, const char **reason)
 		*reason = "its device is in use (mounted, or open)";
 		return err;
 	}
+
+	/* It gets no I/O any more.  What is under way may need a store to grow. */
+	mutex_unlock(&hcp_control_lock);
+	wait_var_event(&snap->nr_requests, !atomic_read(&snap->nr_requests));
+	mutex_lock(&hcp_control_lock);
 
 	hcp_disk_end(snap);
 	older = hcp_snap_is_active(snap) ? hcp_chain_older(origin, snap) : NULL;

@@ -71,6 +71,10 @@ void hcp_writeback_add(struct hcp_origin *origin, struct hcp_copy *copy)
 		origin->ready_since = jiffies;
 	list_add_tail(&copy->ready, &origin->ready);
 	origin->ready_units += hcp_copy_wanted(copy, 0);
+	if (hcp_mutant(LOCK_ORDER)) {
+		spin_lock(hcp_region_lock(origin, copy->unit));
+		spin_unlock(hcp_region_lock(origin, copy->unit));
+	}
 	now = origin->ready_units >= HCP_COPY_UNITS || READ_ONCE(origin->hurry);
 	spin_unlock(&origin->ready_lock);
 
@@ -296,13 +300,24 @@ static int part_stored(struct hcp_origin *origin, struct hcp_copy *copy,
 	return 0;
 }
 
+static bool batch_is_needed(const struct hcp_batch *batch)
+{
+	unsigned int i;
+
+	for (i = 0; i < batch->nr_parts; i++)
+		if (hcp_copy_is_needed(batch->part[i].copy))
+			return true;
+	return false;
+}
+
 static void batch_settle(struct hcp_origin *origin, struct hcp_batch *batch)
 {
 	bool failed = batch->bio.bi_status;
 	u64 store = batch->store_unit;
 	unsigned int i;
 
-	if (failed)
+	/* Hot copies that were made since those it is for ended are none of its business. */
+	if (failed && batch_is_needed(batch))
 		hcp_origin_fail(origin, HCP_STATE_FAILED,
 				"writing to the space for changed blocks failed");
 	for (i = 0; i < batch->nr_parts; i++) {

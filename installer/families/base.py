@@ -85,6 +85,14 @@ class Packager(ABC):
         """What an installation that was killed may need first."""
         return ()
 
+    def half_installed(self) -> Command:
+        """Prints "reinstreq NAME" for packages that a kill left useless until their file is there again; () where that cannot be."""
+        return ()
+
+    def discard(self, packages: Sequence[str]) -> Command:
+        """Removes what half_installed() lists."""
+        return self.remove(packages)
+
     @abstractmethod
     def repository_files(self, repository: Repository, key: str) -> tuple[ConfigFile, ...]:
         """What makes the package manager know a repository; ``key`` is where its key has been put."""

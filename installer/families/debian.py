@@ -46,6 +46,18 @@ class Debian(Packager):
             "check /etc/apt/sources.list and apt-get update, or install without a network: --from DIR",
         ),
         symptom(
+            r"Release file for (?P<found>\S+) is (?:expired|not valid yet)",
+            ExitCode.FAILED,
+            "a repository's lists are out of date, or this machine's clock is wrong ({found})",
+            "date shows the clock; else whoever runs the repository has to sign it again (hotcopy-install publish)",
+        ),
+        symptom(
+            r"Hash Sum mismatch|File has unexpected size|Hashes of expected file",
+            ExitCode.FAILED,
+            "what was downloaded is not what the repository's signed lists say",
+            "nothing of it is installed; run this again later (a mirror may be changing), or look at the proxy between",
+        ),
+        symptom(
             r"is not signed|NO_PUBKEY|signatures (?:were|couldn't be) (?:invalid|verified)|EXPKEYSIG|BADSIG",
             ExitCode.FAILED,
             "a repository's signature does not fit its key",
@@ -78,6 +90,14 @@ class Debian(Packager):
         """Ends what was unpacked only, and completes what lacks a dependency."""
         fix = ("apt-get", "-q", "-y", "-o", WAIT, "--no-install-recommends", "--fix-broken", "install")
         return (("dpkg", "--configure", "-a", "--force-confdef"), fix)
+
+    def half_installed(self) -> Command:
+        """apt does nothing more where there is one that no repository has: a file that was given to it."""
+        return ("dpkg-query", "-W", "-f", "${db:Status-Eflag} ${binary:Package}\n")
+
+    def discard(self, packages: Sequence[str]) -> Command:
+        """What depends on them is mended afterwards."""
+        return ("dpkg", "--purge", "--force-remove-reinstreq", "--force-depends", *packages)
 
     def repository_files(self, repository: Repository, key: str) -> tuple[ConfigFile, ...]:
         """A deb822 source that trusts this key, and this key for nothing else."""

@@ -21,7 +21,13 @@ RPM_SYMPTOMS = (
         "wait for it (ps -C dnf,yum,rpm,packagekitd,zypper), then run this again",
     ),
     symptom(
-        r"GPG check FAILED|is not signed|(?:signature|key).{0,40}(?:not correct|verification failed|NOKEY|is not available)|NOKEY",
+        r"checksum doesn't match|[Cc]hecksum (?:error|mismatch|failed)|Digest verification failed",
+        ExitCode.FAILED,
+        "what was downloaded is not what the repository's signed lists say",
+        "nothing of it is installed; run this again later (a mirror may be changing), or look at the proxy between",
+    ),
+    symptom(
+        r"GPG check FAILED|is not signed|repomd\.xml\.asc|Bad GPG signature|signature verification error|(?:signature|key).{0,40}(?:not correct|verification failed|NOKEY|is not available)|NOKEY",
         ExitCode.FAILED,
         "a package or repository is not signed by the key it should be signed by",
         "nothing unsigned is installed; check the repository and its key",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic, sleep
@@ -17,7 +18,9 @@ from installer.session import Session
 
 NAME = "hotcopy"  # in DKMS
 _PATIENCE = 600.0  # seconds
+_BUILD_PATIENCE = 1800.0
 _PAUSE = 0.5
+_BUILDERS = ("dkms", "make")  # without one of them nobody waits for what a compiler or a script makes
 
 
 def _tree(root: Path) -> Path:
@@ -33,12 +36,34 @@ def _at_work(root: Path) -> Iterator[str]:
                 yield process.name
 
 
+def _line(root: Path, process: str) -> Iterator[str]:
+    """The names of a process and of its ancestors, as far as they can be seen."""
+    while process not in ("0", "1"):
+        try:
+            head, _, tail = (root / "proc" / process / "stat").read_text(encoding="utf-8").rpartition(")")
+        except OSError:
+            return
+        yield head.partition("(")[2]
+        process = tail.split()[1]
+
+
+def _is_orphan(root: Path, process: str) -> bool:
+    """Whether it goes on for nobody: what had called for it was killed."""
+    names = tuple(_line(root, process))
+    return bool(names) and not any(name in _BUILDERS for name in names)
+
+
 def settle(session: Session) -> None:
     """Returns when nobody builds our driver any more. InstallError when somebody does not come to an end."""
-    deadline = monotonic() + _PATIENCE
+    deadline = monotonic() + _BUILD_PATIENCE
     said = False
     while found := sorted(_at_work(session.root)):
-        if not said:
+        orphans = [process for process in found if _is_orphan(session.root, process)]
+        for process in orphans:
+            session.progress.line(f"    Ending what a build that was stopped has left running (process {process}).")
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(process), signal.SIGKILL)
+        if not said and not orphans:
             session.progress.line(
                 f"    A build that was stopped has not ended yet (process {', '.join(found)}); waiting."
             )

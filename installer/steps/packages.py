@@ -56,12 +56,30 @@ def is_broken(journal: Journal) -> bool:
     return is_pending(journal) or journal.unfinished in _KEYS
 
 
-def _repair(session: Session, packager: Packager) -> None:
+def _discard(session: Session, packager: Packager, before: set[str]) -> bool:
+    """Removes new packages that are half there and in no repository; whether there were any. InstallError."""
+    if not packager.half_installed():
+        return False
+    said = session.runner.must(*packager.half_installed(), timeout=_QUERY_PATIENCE, listing=True)
+    rows = [line.split() for line in said.splitlines()]
+    names = tuple(row[1] for row in rows if len(row) > 1 and row[0] == "reinstreq" and row[1] not in before)
+    if names:
+        call(session, packager, packager.discard(names), names)
+    return bool(names)
+
+
+def _repair(session: Session, packager: Packager, before: set[str]) -> None:
     # The earlier commands may well fail, since what they want to configure lacks what the last one fetches.
     *first, last = packager.repair() or ((),)
     for command in first:
         session.runner.run(*command, timeout=_PATIENCE, variables=packager.variables)
-    if last:
+    if not last:
+        return
+    try:
+        call(session, packager, last, ())
+    except InstallError:
+        if not _discard(session, packager, before):
+            raise
         call(session, packager, last, ())
 
 
@@ -79,7 +97,7 @@ def recorded(session: Session, packager: Packager, *, repair: bool = False) -> I
         new.replace(path)
     try:
         if repair:
-            _repair(session, packager)
+            _repair(session, packager, before)
         yield
     finally:
         added = sorted(installed(session, packager) - before)

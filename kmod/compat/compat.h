@@ -53,10 +53,10 @@ typedef struct hd_struct hcp_part_t;
 	for (i = 0, part = &(disk)->part0; i < 1; i++)	/* it counts for all */
 #endif
 
-/* Device mapper counted always, before it had a queue flag to obey (it has in 6.12) */
+/* Device mapper counted always, before it had a queue flag to obey (6.12; EL9's 5.14?) */
 static inline bool hcp_dm_counts(struct request_queue *queue)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0) && !defined(RHEL_RELEASE_CODE)
 	return true;
 #else
 	return blk_queue_io_stat(queue);

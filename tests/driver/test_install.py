@@ -145,9 +145,9 @@ def test_install_and_uninstall(fresh: Guest) -> None:
     assert listing(fresh) == before
 
 
-def kill_in(guest: Guest, step: str, program: str) -> None:
+def kill_in(guest: Guest, step: str, program: str, words: str = "") -> None:
     """Kills an installation, and what it runs, as soon as this step runs this program."""
-    guest.spawn(f"exec setsid python3 {PROGRAM} --yes")
+    guest.spawn(f"exec setsid python3 {PROGRAM} --yes {words}")
     begun = f'grep -q \'"key": "{step}", "state": "begun"\' {JOURNAL} 2>/dev/null'
     alive = f"pgrep -f '^python3 {PROGRAM}' >/dev/null"
     guest.run(f"sleep 3; until {begun} && pgrep -x {program}; do {alive} || exit 9; sleep 0.2; done", timeout=LONG)

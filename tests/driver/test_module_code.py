@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.driver.bench.bench import Bench
-from tests.driver.bench.chroots import build_chroot, in_chroot
+from tests.driver.bench.chroots import build_chroot
 from tests.driver.bench.module import build_module, source_files
+from tests.driver.bench.run import in_chroot
 
 HOOKED = "submit_bio_noacct"
 

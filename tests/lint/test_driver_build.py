@@ -7,9 +7,9 @@ import shutil
 import pytest
 
 from tests.driver.bench.bench import Bench
-from tests.driver.bench.chroots import build_chroot, in_chroot
+from tests.driver.bench.chroots import build_chroot
 from tests.driver.bench.module import build_module
-from tests.driver.bench.run import CommandError
+from tests.driver.bench.run import CommandError, in_chroot
 
 pytestmark = pytest.mark.quick
 

@@ -10,15 +10,25 @@ from pathlib import Path
 import pytest
 
 from installer import cli
+from tests.driver.bench.run import run
 from tests.packages.keys import Keyring
 from tests.packages.web import Web, serve
 
+TREE = Path(__file__).resolve().parents[2]
 WORDS = ("--rpm", "--deb", "--target", "el9", "--target", "suse")  # the other targets: test_build.py
 
 
 def hotcopy_install(*words: str | Path) -> None:
     """Runs it; it must succeed."""
     assert cli.main([str(word) for word in words]) == 0
+
+
+def rpmlint(*packages: Path) -> str:
+    """Finds nothing in these packages, or in those in these directories; how many there were, in its own words."""
+    done = run(["rpmlint", "-c", TREE / "packaging/rpm/rpmlint.toml", *packages], check=False)
+    summary = done.stdout.strip().splitlines()[-1]
+    assert done.returncode == 0 and " 0 errors, 0 warnings," in summary, done.stdout
+    return summary
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,14 @@ from pathlib import Path
 import pytest
 
 from hotcopy import __version__
+from installer.build.targets import TARGETS
+from installer.exitcodes import ExitCode
+from installer.families import packager
+from installer.matrix.model import Family
+from installer.publish import key as keys
 from tests.packages.conftest import hotcopy_install
 from tests.packages.keys import Keyring
-from tests.packages.web import Web
+from tests.packages.web import Web, refusing_proxy
 
 
 class Client:
@@ -44,6 +49,7 @@ class Client:
             "-oAPT::Sandbox::User=root",
             "-oAcquire::Languages=none",
             "-oAPT::Architecture=amd64",
+            "-oAcquire::Retries=0",
             "-oAcquire::Check-Valid-Until=true",
             "-oAcquire::Check-Date=true",  # a mirror of one day may have switched both off for this host
         ]
@@ -65,10 +71,17 @@ def client(repository: Path, web: Web, tmp_path: Path) -> Client:
     return Client(tmp_path / "client", repository, web.url)
 
 
-def refused(client: Client, pattern: str) -> None:
-    """apt-get update refuses, with these words, and nothing can be downloaded."""
+def explained(said: str, code: ExitCode, cause: str) -> None:
+    """What hotcopy-install makes of apt's words."""
+    error = packager(Family.DEBIAN).explain(said, ("hotcopy",))
+    assert error.code is code and cause in error.cause and error.remedy, f"{error}: {said}"
+
+
+def refused(client: Client, pattern: str, cause: str) -> None:
+    """apt-get update refuses, with these words, nothing can be downloaded, and hotcopy-install knows why."""
     status, said = client.update()
     assert status != 0 and re.search(pattern, said), said
+    explained(said, ExitCode.FAILED, cause)
     status, said = client.download("hotcopy")
     assert status != 0 and not list(client.root.glob("*.deb")), said
 
@@ -97,13 +110,13 @@ def test_the_keyring_package_is_what_the_page_says(client: Client, repository: P
 
 def test_another_key_is_refused(repository: Path, web: Web, keyring: Keyring, tmp_path: Path) -> None:
     other = keyring.export(keyring.other, tmp_path / "other.gpg")
-    refused(Client(tmp_path / "client", repository, web.url, other), "NO_PUBKEY")
+    refused(Client(tmp_path / "client", repository, web.url, other), "NO_PUBKEY", "does not fit its key")
 
 
 def test_an_unsigned_repository_is_refused(client: Client, repository: Path) -> None:
     (repository / "apt/InRelease").unlink()
     (repository / "apt/Release.gpg").unlink()
-    refused(client, "is not signed")
+    refused(client, "is not signed", "does not fit its key")
 
 
 def test_tampered_metadata_is_refused(client: Client, repository: Path) -> None:
@@ -112,13 +125,13 @@ def test_tampered_metadata_is_refused(client: Client, repository: Path) -> None:
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
         path.write_bytes(data)
-    refused(client, "Hash Sum mismatch|unexpected size")
+    refused(client, "Hash Sum mismatch|unexpected size", "not what the repository's signed lists say")
 
 
 def test_a_tampered_release_is_refused(client: Client, repository: Path) -> None:
     path = repository / "apt/InRelease"
     path.write_text(path.read_text(encoding="utf-8").replace("Suite: stable", "Suite: unstable"), encoding="utf-8")
-    refused(client, "BADSIG|invalid")
+    refused(client, "BADSIG|invalid", "does not fit its key")
 
 
 def test_an_expired_release_is_refused(client: Client, repository: Path, keyring: Keyring) -> None:
@@ -129,7 +142,7 @@ def test_an_expired_release_is_refused(client: Client, repository: Path, keyring
     release.write_text(text, encoding="utf-8")
     for how, name in (("--clear-sign", "InRelease"), ("--detach-sign", "Release.gpg")):
         keyring.gpg("--armor", "--local-user", keyring.ours, "--output", repository / "apt" / name, how, release)
-    refused(client, "expired")
+    refused(client, "expired", "out of date")
 
 
 def test_a_tampered_package_is_refused(client: Client, repository: Path) -> None:
@@ -140,6 +153,22 @@ def test_a_tampered_package_is_refused(client: Client, repository: Path) -> None
         path.write_bytes(data)
     status, said = client.download("hotcopy")
     assert status != 0 and "Hash Sum mismatch" in said and not list(client.root.glob("*.deb")), said
+    explained(said, ExitCode.FAILED, "not what the repository's signed lists say")
+
+
+def test_what_is_in_the_way_is_named(client: Client, web: Web) -> None:
+    """apt's own words for it, and what hotcopy-install makes of them."""
+    assert client.update()[0] == 0
+    said = client.run("-s", "install", "linux-headers-6.1.0-9-amd64")[1]
+    explained(said, ExitCode.NO_HEADERS, "headers of the running kernel")
+    said = client.run("-s", "install", "nonsense")[1]
+    explained(said, ExitCode.FAILED, "no repository has the package nonsense")
+    proxy = refusing_proxy()
+    said = client.run(f"-oAcquire::http::Proxy={proxy.url}", "update", "--error-on=any")[1]
+    proxy.stop()
+    explained(said, ExitCode.NO_NETWORK, "the proxy does not let")
+    web.stop()
+    explained(client.update()[1], ExitCode.NO_NETWORK, "the package mirror cannot be reached")
 
 
 def test_publishing_again_adds_and_keeps(
@@ -170,3 +199,14 @@ def test_publishing_again_adds_and_keeps(
         package.write_bytes(package.read_bytes() + b"\n")
         with pytest.raises(AssertionError):
             hotcopy_install(*publish)
+
+
+def test_the_page_leads_to_what_is_there(published: Path, keyring: Keyring) -> None:
+    """Each address in the commands to copy is a file of the repository, and the key is named by its fingerprint."""
+    page = (published / "index.html").read_text(encoding="utf-8")
+    named = set(re.findall(r"http://here[.]invalid/(\S+)", page))
+    assert {"hotcopy-archive-keyring.gpg", "apt/hotcopy.sources", "hotcopy.asc"} < named
+    assert {f"yum/{target.key}/hotcopy.repo" for target in TARGETS} < named
+    assert [name for name in named if not (published / name).is_file()] == []
+    with keyring.used():
+        assert keys.find(keyring.ours).fingerprint in page.replace(" ", "")

@@ -11,9 +11,8 @@ from hotcopy import __version__
 from installer import payload
 from installer.build.targets import TARGETS, by_key
 from tests.driver.bench.run import run
-from tests.packages.conftest import WORDS, hotcopy_install
+from tests.packages.conftest import TREE, WORDS, hotcopy_install, rpmlint
 
-TREE = Path(__file__).resolve().parents[2]
 PACKAGES = ("hotcopy", "hotcopy-dkms", "hotcopy-installer")
 
 
@@ -55,10 +54,7 @@ def test_lintian_finds_nothing(built: Path) -> None:
 
 
 def test_rpmlint_finds_nothing(built: Path) -> None:
-    done = run(["rpmlint", "-c", TREE / "packaging/rpm/rpmlint.toml", *sorted((built / "rpm").iterdir())], check=False)
-    summary = done.stdout.strip().splitlines()[-1]
-    assert done.returncode == 0 and f"{len(TARGETS) * len(PACKAGES)} packages" in summary, done.stdout
-    assert " 0 errors, 0 warnings," in summary, done.stdout
+    assert f"{len(TARGETS) * len(PACKAGES)} packages" in rpmlint(*sorted((built / "rpm").iterdir()))
 
 
 def test_every_override_has_its_reason() -> None:

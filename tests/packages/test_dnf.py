@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from hotcopy import __version__
+from installer.exitcodes import ExitCode
+from installer.families import packager
+from installer.matrix.model import Family
 from tests.driver.bench.run import run
-from tests.packages.conftest import hotcopy_install
+from tests.packages.conftest import hotcopy_install, rpmlint
 from tests.packages.keys import Keyring
 from tests.packages.web import Web
 
@@ -47,10 +50,17 @@ def client(repository: Path, web: Web, tmp_path: Path) -> Client:
     return Client(tmp_path / "client", repository, web.url)
 
 
-def refused(client: Client, pattern: str) -> None:
-    """dnf refuses, with these words, and nothing is installed."""
+def explained(said: str, code: ExitCode, cause: str) -> None:
+    """What hotcopy-install makes of dnf's words."""
+    error = packager(Family.REDHAT).explain(said, (PACKAGE,))
+    assert error.code is code and cause in error.cause and error.remedy, f"{error}: {said}"
+
+
+def refused(client: Client, pattern: str, cause: str = "not signed by the key") -> None:
+    """dnf refuses, with these words, nothing is installed, and hotcopy-install knows why."""
     status, said = client.install()
     assert status != 0 and re.search(pattern, said), said
+    explained(said, ExitCode.FAILED, cause)
     assert not (client.root / "root/etc/yum.repos.d/hotcopy.repo").exists()
 
 
@@ -97,7 +107,7 @@ def test_tampered_metadata_is_refused(client: Client, repository: Path) -> None:
 
 def test_a_tampered_list_of_packages_is_refused(client: Client, repository: Path) -> None:
     spoil(next((repository / "yum/el9/repodata").glob("*-primary.xml.gz")))
-    refused(client, "[Cc]hecksum|No more mirrors|repomd")
+    refused(client, "[Cc]hecksum|No more mirrors|repomd", "not what the repository's signed lists say")
 
 
 def test_an_unsigned_package_is_refused(client: Client, repository: Path, keyring: Keyring) -> None:
@@ -121,7 +131,16 @@ def test_a_package_signed_by_another_key_is_refused(client: Client, repository: 
 
 def test_a_tampered_package_is_refused(client: Client, repository: Path) -> None:
     spoil(next((repository / "yum/el9/packages").glob(f"{PACKAGE}-*.rpm")))
-    refused(client, "[Cc]hecksum|No more mirrors")
+    refused(client, "[Cc]hecksum|No more mirrors", "not what the repository's signed lists say")
+
+
+def test_what_is_in_the_way_is_named(client: Client, web: Web) -> None:
+    """dnf's own words for it, and what hotcopy-install makes of them."""
+    said = client.install("kernel-devel-5.14.0-570.12.1.el9_6.x86_64")[1]
+    explained(said, ExitCode.NO_HEADERS, "headers of the running kernel")
+    web.stop()
+    said = client.install()[1]
+    explained(said, ExitCode.NO_NETWORK, "the package mirror cannot be reached")
 
 
 def test_publishing_again_changes_no_package(
@@ -147,3 +166,9 @@ def test_every_signature_is_rpms_own(repository: Path, tmp_path: Path) -> None:
     said = run(["rpmkeys", "--dbpath", database, "--checksig", "--verbose", *packages]).stdout
     assert len(re.findall(r"Header V4 RSA/SHA256 Signature, key ID \w+: OK", said)) == len(packages), said
     assert __version__ in said
+
+
+def test_rpmlint_finds_nothing_in_what_publish_builds(repository: Path) -> None:
+    (package,) = (repository / "yum/el9/packages").glob(f"{PACKAGE}-*.rpm")
+    run(["rpmsign", "--delsign", package])  # rpmlint knows none of our keys
+    rpmlint(package)

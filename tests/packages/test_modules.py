@@ -12,6 +12,7 @@ from installer import cli
 from installer.exitcodes import ExitCode
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.run import run
+from tests.packages.conftest import rpmlint
 from tests.packages.prebuilt import build_modules, make_certificate
 
 KERNEL = "6.1"
@@ -61,6 +62,7 @@ def test_signed_for_one_kernel_and_the_same_twice(bench: Bench, tmp_path: Path) 
     needs = run(["rpm", "-qp", "--nosignature", "--requires", "--provides", "--conflicts", packed]).stdout
     # A release of Debian's is no version of RPM's; el9-modules.spec among the golden files has one of EL.
     assert "kernel-uname-r" not in needs and f"hotcopy-modules = {__version__}" in needs
+    rpmlint(packed)
 
 
 def test_what_is_missing_is_named(

@@ -6,21 +6,58 @@ There is no distribution with RPM here, so kernel and userland are Debian's; a p
 
 from __future__ import annotations
 
+import shutil
+import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hotcopy import __version__
+from installer import pyz
+from installer.exitcodes import ExitCode
 from tests.driver.bench.bench import Bench
+from tests.driver.bench.fresh import init_files
+from tests.driver.bench.guest import Guest
+from tests.driver.bench.machine import Disk
+from tests.driver.bench.run import run
 from tests.packages.booted import booted, works
 from tests.packages.conftest import hotcopy_install
 from tests.packages.keys import Keyring
 from tests.packages.older import OLDER, build_older
-from tests.packages.rpmhost import ADD, OWN, build_host
 from tests.packages.test_debian import listing, versions
 from tests.packages.trees import Tree, debian_tree
 
 KERNEL = "6.1"
+HOST = """Name: host
+Version: 1
+Release: 1
+Summary: What Debian brings
+License: GPL-2.0-or-later
+BuildArch: noarch
+Provides: /bin/sh, /usr/bin/python3, python3 = 3.11, kmod, util-linux, dkms, gcc, make, elfutils-libelf-devel, systemd
+%description
+What Debian brings.
+%files
+"""
+HOST_BRINGS = """set -e
+rpm --install --force-debian --nodeps /run/repo/host.rpm
+# Directories that a distribution with RPM has of its own.
+mkdir -p /etc/pki/rpm-gpg /etc/yum.repos.d
+mkdir -p /usr/lib/systemd/system-preset /usr/lib/udev/rules.d /usr/share/bash-completion/completions
+mkdir -p /usr/share/licenses /usr/share/man/man8
+"""
+ADD = f"""{HOST_BRINGS}
+cp /run/repo/hotcopy.asc /etc/pki/rpm-gpg/RPM-GPG-KEY-hotcopy
+cp /run/repo/yum/el9/hotcopy.repo /etc/yum.repos.d/
+"""
+ALMALINUX = """NAME="AlmaLinux"
+ID="almalinux"
+ID_LIKE="rhel centos fedora"
+VERSION_ID="9.6"
+PRETTY_NAME="AlmaLinux 9.6 (Sage Margay)"
+"""
+OWN = ("/var/lib/rpm", "/var/lib/dnf", "/root/.rpmdb")  # of rpm and dnf
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +71,9 @@ def repository(built: Path, keyring: Keyring, tmp_path_factory: pytest.TempPathF
         for name in ("older", "newer"):
             given = ("--from", place / name, "--key", keyring.ours, "--url", "file:///run/repo")
             hotcopy_install("publish", place / "repo", *given)
-    build_host(place / "repo/host.rpm")
+    (place / "host.spec").write_text(HOST, encoding="utf-8")
+    run(["rpmbuild", "-bb", "--quiet", "--define", f"_topdir {place / 'top'}", place / "host.spec"])
+    shutil.copy(next((place / "top/RPMS").rglob("*.rpm")), place / "repo/host.rpm")
     return place / "repo"
 
 
@@ -79,3 +118,34 @@ def test_install_upgrade_and_erase(bench: Bench, repository: Path, tmp_path: Pat
     dnf(tree, "remove hotcopy hotcopy-dkms")
     assert __version__ not in versions(tree, release)
     assert files(tree) == before
+
+
+@pytest.mark.installs
+def test_the_installer_installs_from_the_repository(bench: Bench, repository: Path, tmp_path: Path) -> None:
+    """hotcopy-install --repo on what calls itself AlmaLinux 9, all of it in the guest: dnf, signatures, DKMS, the proof."""
+    release = bench.prepare(KERNEL).found.release
+    tree = debian_tree(bench, KERNEL, tmp_path / "tree", repository, ("dnf", "rpm"))
+    tree.run(HOST_BRINGS)
+    tree.run(f"printf '{ALMALINUX}' >/etc/os-release.new && mv /etc/os-release.new /etc/os-release")
+    program, disk = tmp_path / "hotcopy-install.pyz", tmp_path / "disk.tar"
+    pyz.build(program)
+    with tarfile.open(disk, "w") as tar:
+        tar.add(repository, "repo")
+        tar.add(program, program.name)
+    machine = replace(tree.machine(release), disks=(Disk("carrier", path=disk, read_only=True),))
+    install = "python3 /run/hotcopy-install.pyz --repo file:///run/repo --repo-key /run/repo/hotcopy.asc"
+    with Guest(bench, KERNEL, machine, files=init_files()) as guest:
+        guest.run("udevadm settle; tar -x -C /run -f /dev/disk/by-id/virtio-carrier")
+        spoilt = "/run/repo/yum/el9/repodata/repomd.xml"
+        guest.run(f"cp {spoilt} /run/ && echo '<!-- -->' >>{spoilt}")
+        refused = guest.run(f"{install} --yes", timeout=900, check=False)
+        assert refused.status == ExitCode.FAILED, refused.output
+        assert "not signed by the key" in refused.output, refused.output
+        guest.run(f"cp /run/repomd.xml {spoilt}")
+        assert "a hot copy was taken to prove it" in guest.run(f"{install} --yes", timeout=1800).output
+        assert guest.run("rpm -q hotcopy hotcopy-dkms").output.count(f"{__version__}-1.el9") == 2
+        assert "there is nothing to do" in guest.run(install, timeout=300).output
+        guest.run("python3 /run/hotcopy-install.pyz uninstall --yes", timeout=900)
+        assert guest.run("rpm -q hotcopy hotcopy-dkms gpg-pubkey", check=False).output.count("is not installed") == 3
+        left = "ls -d /etc/yum.repos.d/hotcopy.repo /etc/pki/rpm-gpg/RPM-GPG-KEY-hotcopy /usr/sbin/hcp /var/lib/hotcopy-install"
+        assert guest.run(left, check=False).output.count("cannot access") == 4

@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import http.server
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,12 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
     def log_error(self, *words: object) -> None:
         """What is missing is a test's business."""
+
+
+class _Refusing(_Handler):
+    def do_GET(self) -> None:
+        """A proxy that wants to know who asks (http.server looks for a method of this name)."""
+        self.send_error(407)
 
 
 @dataclass
@@ -39,10 +46,19 @@ class Web:
         self.server.server_close()
 
 
-def serve(directory: Path) -> Web:
-    """Serves the directory until stop()."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Handler, directory=str(directory)))
+def _run(handler: Callable[..., _Handler]) -> Web:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     web = Web(server)
     server.asked = web.asked  # type: ignore[attr-defined]
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return web
+
+
+def serve(directory: Path) -> Web:
+    """Serves the directory until stop()."""
+    return _run(functools.partial(_Handler, directory=str(directory)))
+
+
+def refusing_proxy() -> Web:
+    """A proxy that lets nobody through, until stop()."""
+    return _run(_Refusing)

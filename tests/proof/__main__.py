@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""make proof: thousands of programs against the driver in booted kernels; failures are shrunk and kept as cases."""
+"""make proof: thousands of programs against the driver in booted kernels, failures shrunk and kept as cases; random calls; PostgreSQL."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from pathlib import Path
 
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.guest import Guest, GuestError
-from tests.driver.bench.kernels import KERNELS
+from tests.driver.bench.kernels import DEBUG, KERNELS, by_name
 from tests.driver.bench.progress import say
+from tests.proof import postgresql
 from tests.proof.programs import Program, write_programs
 from tests.proof.session import CASES, LOST_KIB, Outcome, play_in_guest, regression_cases
 from tests.proof.shrink import shrink
@@ -84,7 +85,8 @@ def call_at_random(bench: Bench, kernel: str, calls: int, number: int) -> int:
     try:
         with Guest(bench, kernel) as guest:
             command = f"cd /hotcopy && python3 -m tests.proof.guest.fuzz {calls} {number}"
-            text = guest.run(command, timeout=1800).output
+            text = guest.run(command, timeout=1800 * by_name(kernel).slow).output
+            guest.ask_checkers()
     except GuestError as error:
         print(f"{kernel} random calls FAILED\n{error}", flush=True)
         return 1
@@ -99,7 +101,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 -m tests.proof", description=__doc__)
     parser.add_argument("--programs", type=int, default=3000, help="in all, shared out among the kernels (3000)")
     parser.add_argument("--calls", type=int, default=50_000, help="random ioctl calls on each kernel (50000)")
-    parser.add_argument("--kernel", action="append", choices=names, help="all of them if none is named")
+    parser.add_argument(
+        "--kernel", action="append", choices=[*names, DEBUG.name], help="all of Debian's if none is named"
+    )
     parser.add_argument("--seed", type=int, help="another one writes other programs (the time, if not given)")
     parser.add_argument("--keep", type=Path, default=CASES, help="where failures go, made small")
     parser.add_argument("--no-shrink", action="store_true", help="only tell of failures")
@@ -125,6 +129,10 @@ def main() -> int:
     for at, kernel in enumerate(kernels):
         bad += play(bench, kernel, share, number + at, keep)
         bad += call_at_random(bench, kernel, options.calls, number + at) if options.calls else 0
+    if postgresql.KERNEL in kernels:
+        bad += sum(
+            not postgresql.prove(bench, postgresql.KERNEL, kind, postgresql.COPIES, number) for kind in postgresql.KINDS
+        )
     return 1 if bad else 0
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.driver.bench.bench import DRIVER, Bench
-from tests.driver.bench.kernels import KERNELS
+from tests.driver.bench.kernels import DEBUG, KERNELS
 from tests.driver.bench.progress import say
 from tests.driver.bench.session import GuestTest, Result, list_tests, run_tests
 from tests.proof.programs import write_programs
@@ -31,6 +31,9 @@ FIRST = {
     "drop flush": "test_driver_flush.py::test_flush_and_fua_of_writes_that_waited",
     "no hold": "test_driver_drain.py::test_writes_under_way[requests]",
 }
+# Seen by the checkers of a kernel that is compiled here (make debug-kernel), and by nothing else.
+CHECKED = ("use freed", "leak object", "lock order", "sleep atomic")
+CHECKED_PROGRAMS = 3
 
 
 @dataclass(frozen=True)
@@ -66,17 +69,25 @@ def first_line(detail: str) -> str:
     return (telling or lines or ["?"])[-1][:140]
 
 
-def by_model(bench: Bench, kernel: str, number: int, until_failure: bool) -> tuple[str, str]:
+def first_report(detail: str) -> str:
+    """What a checker of the kernel has found, by its own first line; "" if none has."""
+    found = re.search(r"BUG: (KASAN: .*|sleeping function .*)|WARNING: (possible .*)|(unreferenced object .*)", detail)
+    return re.sub(r"0x[0-9a-f]+|\bffff[0-9a-f]+", "...", next(filter(None, found.groups())))[:140] if found else ""
+
+
+def by_model(bench: Bench, kernel: str, number: int, until_failure: bool, programs: int = PROGRAMS) -> tuple[str, str]:
     """Which program found it, and how; ("", "") if none."""
     jobs = [
         *regression_cases(),
-        *((f"{SEED}-{at}", program) for at, program in enumerate(write_programs(PROGRAMS, SEED))),
+        *((f"{SEED}-{at}", program) for at, program in enumerate(write_programs(programs, SEED))),
     ]
     played = play_in_guest(bench, kernel, jobs, until=lambda outcome: until_failure and not outcome.ok)
     if played.failures:
         failure = played.failures[0]
         at = [outcome.name for outcome in played.outcomes].index(failure.name) + 1
-        return f"model, program {at} ({failure.name})", first_line(failure.detail)
+        if failure.name == "guest":  # all programs were played: it is what checkers were asked in the end
+            return "model, checkers", first_report(failure.detail)
+        return f"model, program {at} ({failure.name})", first_report(failure.detail) or first_line(failure.detail)
     if played.lost_kib > LOST_KIB:
         return "model, memory", f"{played.lost_kib} KiB did not come back"
     say(f"mutant {number}: {len(jobs)} programs find nothing ({played.lost_kib} KiB missing)")
@@ -100,6 +111,9 @@ def judge(mutant: Mutant, kernel: str, tests: list[GuestTest]) -> Verdict:
     """What is made for it, the model, then the quick tests, until one of them fails."""
     begin = time.monotonic()
     by, how = "", ""
+    if mutant.name in CHECKED:
+        by, how = by_model(Bench(mutant=mutant.number), DEBUG.name, mutant.number, True, CHECKED_PROGRAMS)
+        return Verdict(mutant, by, how, time.monotonic() - begin)
     if mutant.name in FIRST:
         by, how = by_tests(
             Bench(mutant=mutant.number), kernel, [test for test in tests if test.name == FIRST[mutant.name]]
@@ -115,7 +129,7 @@ def row(verdict: Verdict, kernel: str) -> str:
     """One line of the table."""
     what = verdict.mutant.name + (f": {verdict.mutant.comment}" if verdict.mutant.comment else "")
     how = verdict.how.replace("|", "\\|").replace("tests.proof.guest.content.MismatchError: ", "")
-    return f"| {what} | {verdict.by or NOTHING} | {how} | {kernel} |"
+    return f"| {what} | {verdict.by or NOTHING} | {how} | {DEBUG.name if verdict.mutant.name in CHECKED else kernel} |"
 
 
 def write_table(verdicts: list[Verdict], kernel: str, path: Path) -> None:
@@ -130,6 +144,7 @@ def write_table(verdicts: list[Verdict], kernel: str, path: Path) -> None:
         "",
         "Written by `make mutants`. Each row is a driver with one fault on purpose (`kmod/mutant.h`). It is given to a test made",
         f"for it, if there is one, to the model (`tests/proof`, {PROGRAMS} programs), then to the quick guest tests, until one fails. {found} of {len(known)} were found.",
+        "The last four are given to the model on the kernel of `make debug-kernel`: they show that its checkers see this driver.",
         "",
         "| fault | found by | as | kernel |",
         "|---|---|---|---|",

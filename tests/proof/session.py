@@ -54,12 +54,12 @@ def regression_cases() -> list[tuple[str, Program]]:
     return [(path.stem, json.loads(path.read_text(encoding="utf-8"))) for path in sorted(CASES.glob("*.json"))]
 
 
-def _lines(guest: Guest, command: list[str], timeout: float) -> Iterator[dict[str, Any]]:
+def _lines(guest: Guest, command: list[str], timeout: float, silence: float) -> Iterator[dict[str, Any]]:
     """What a program in the guest says, line by line, as it says it."""
     guest.send("run", argv=command, timeout=timeout, stream=True)
     pending = ""
     while True:
-        event = guest.next_event(SILENCE)
+        event = guest.next_event(silence)
         if event["event"] == "output":
             pending += event["text"]
             while "\n" in pending:
@@ -92,12 +92,13 @@ def play_in_guest(
     while left and not bench.stopped:
         running, said = "", []
         text = json.dumps([{"id": name, "program": program} for name, program in left])
+        slow = by_name(kernel).slow
         machine = Machine(disks=DISKS, memory="768M", cpus=by_name(kernel).cpus)
         try:
             with Guest(bench, kernel, machine, files={"programs.json": text}, check=False) as guest:
                 command = ["python3", "-m", "tests.proof.guest.run", "/hotcopy/programs.json"]
                 spent = guest.cpu_seconds()
-                for line in _lines(guest, command, 100 * len(left) + 300):
+                for line in _lines(guest, command, slow * (100 * len(left) + 300), SILENCE * slow):
                     if "begin" in line:
                         running = line["begin"]
                     elif "id" in line:
@@ -116,6 +117,7 @@ def play_in_guest(
                         cpu += guest.cpu_seconds() - spent
                     else:
                         said.append(line["said"])
+                guest.ask_checkers()
         except GuestError as error:
             detail = "\n".join([*said, str(error)])
             if not running:

@@ -17,10 +17,11 @@ from installer.matrix.dpkg_order import dpkg_compare
 from tests.driver.bench.bootfiles import load_order, unpacked
 from tests.driver.bench.cache import GRACE, Cache, digest
 from tests.driver.bench.debian import NoPackageError, Package, newest, parse_packages
-from tests.driver.bench.kernels import KERNELS, KernelPackage, by_name
+from tests.driver.bench.kernels import DEBUG, FURTHER, KERNELS, KernelPackage, by_name
 from tests.driver.bench.machine import Disk
 from tests.driver.bench.module import complaints, source_key
 from tests.driver.bench.session import GuestTest, list_tests
+from tests.driver.bench.source import not_held
 from tests.driver.guest.kernel_log import bad_lines, unexpected_taint
 
 VERSIONS = (
@@ -258,3 +259,20 @@ def test_cache_prunes_old_entries_of_the_same_name_only(tmp_path: Path) -> None:
     names = [path.name for path in (tmp_path / "kind").iterdir()]
     assert len([name for name in names if not name.startswith("6.12-rt")]) == 2
     assert len([name for name in names if name.startswith("6.12-rt")]) == 4
+
+
+def test_a_kernel_from_source_is_named_by_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no package of its own; nothing takes it unless it is named."""
+    found = KernelPackage(DEBUG, "linux-image-6.12.117+deb13-amd64", "6.12.117-1~deb13u1")
+    assert found.release == "6.12.117-debug"
+    assert by_name(DEBUG.name) is DEBUG
+    assert DEBUG not in (*KERNELS, *FURTHER)
+    monkeypatch.setenv("HOTCOPY_DEBUG_WORDS", "kmemleak=off")
+    assert DEBUG.words == "bench.slow=5 pci=noacpi kmemleak=off" and not by_name("6.12").words
+
+
+def test_what_kconfig_drops_is_named() -> None:
+    """A setting without what it depends on vanishes without a word."""
+    wanted = ["# a comment", "", "CONFIG_A=y", "CONFIG_B=m", 'CONFIG_C="x"']
+    assert not_held(wanted, ["CONFIG_A=y", "CONFIG_B=m", 'CONFIG_C="x"', "CONFIG_D=y"]) == []
+    assert not_held(wanted, ["CONFIG_A=y", "# CONFIG_B is not set"]) == ["CONFIG_B=m", 'CONFIG_C="x"']

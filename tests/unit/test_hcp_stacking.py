@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from hotcopy import cycles, filesystems, mounts
+from hotcopy import checks, cycles, filesystems, mounts
+from hotcopy.device import BlockDevice
 from hotcopy.devid import DevId
+from hotcopy.errors import HcpError
 from hotcopy.filesystems import Filesystem, carried, in_freeze_order
 from hotcopy.sysfs import Sysfs
+from hotcopy.targets import Target
 from tests.unit.sysfs_tree import Tree
 
 
@@ -70,6 +73,19 @@ def test_multipath(tree: Tree) -> None:
     assert not tree.sysfs.is_multipath(DM0)
     tree.write("dm-0", "dm/uuid", "mpath-36001")
     assert tree.sysfs.is_multipath(DM0)
+
+
+def test_raid_that_relies_on_discards(tree: Tree) -> None:
+    tree.write("dm-0", "md/level", "raid5")
+    assert not tree.sysfs.mends_by_discards(DM0)
+    parameters = Path(tree.sysfs.root) / "module/raid456/parameters"
+    parameters.mkdir(parents=True)
+    (parameters / "devices_handle_discard_safely").write_text("Y\n", encoding="ascii")
+    assert tree.sysfs.mends_by_discards(DM0)
+    assert not tree.sysfs.mends_by_discards(DM1)
+    device = BlockDevice("/dev/sda", "/dev/sda", SDA, "sda", "sda", 1 << 30, read_only=False)
+    with pytest.raises(HcpError, match=r"/dev/sda belongs to /dev/dm-0"):
+        checks.refuse_device(Target(device, None, (), (SDA,)), (), tree.sysfs)
 
 
 def test_a_whole_disk_freezes_everything_on_it(tree: Tree) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.cache import digest
-from tests.driver.bench.chroots import debootstrap, in_chroot
+from tests.driver.bench.chroots import debootstrap
 from tests.driver.bench.progress import step
-from tests.driver.bench.run import run
+from tests.driver.bench.run import in_chroot, run
 
 RECIPE = "1"
 SIZE_GB = 2

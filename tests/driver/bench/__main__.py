@@ -9,13 +9,13 @@ from pathlib import Path
 
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.guest import Guest
-from tests.driver.bench.kernels import FURTHER, KERNELS, locate
+from tests.driver.bench.kernels import DEBUG, FURTHER, KERNELS, locate
 from tests.driver.bench.module import build_module
 from tests.driver.bench.progress import say
 from tests.driver.bench.session import Result, list_tests, run_tests
 
 NAMES = [kernel.name for kernel in KERNELS]
-EVERY = [*NAMES, *(kernel.name for kernel in FURTHER)]
+EVERY = [*NAMES, *(kernel.name for kernel in FURTHER), DEBUG.name]
 
 
 def show_kernels(bench: Bench, _options: argparse.Namespace) -> int:

@@ -45,21 +45,22 @@ def boot_files(cache: Cache, found: KernelPackage) -> BootFiles:
 
     def build(path: Path) -> None:
         with step(f"{found.kernel.name}: modules and initramfs"):
-            make_boot_files(root, found.release, path)
+            # The way that QEMU takes into an ELF kernel (PVH) runs code that KASAN has instrumented before it has any shadow memory.
+            make_boot_files(root, found.release, path, unpack=not found.kernel.source)
 
     entry = cache.entry("boot", found.kernel.name, key, build)
     return BootFiles.below(entry)
 
 
-def make_boot_files(root: Path, release: str, path: Path) -> None:
-    """What QEMU needs of a kernel that is installed below root."""
+def make_boot_files(root: Path, release: str, path: Path, *, unpack: bool = True) -> None:
+    """What QEMU needs of a kernel that is installed below root, decompressed or as it is."""
     tree = root / "lib/modules" / release
     packed = (root / "boot" / f"vmlinuz-{release}").read_bytes()
-    (path / "vmlinux").write_bytes(unpacked_kernel(packed))
+    (path / "vmlinux").write_bytes(unpacked_kernel(packed) if unpack else packed)
     copy = path / "modules"
     # build and source point at the headers, which the guest does not have.
     shutil.copytree(tree, copy, symlinks=True, ignore=shutil.ignore_patterns("build", "source"))
-    make_image(copy, path / "modules.ext4", "modules", 16)
+    make_image(copy, path / "modules.ext4", "modules", 48)  # the inodes alone take half of it
     shutil.rmtree(copy)
     make_initramfs(tree, path / "initramfs")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.driver.bench import source
 from tests.driver.bench.cache import Cache, digest
 from tests.driver.bench.debian import source_line
 from tests.driver.bench.kernels import KernelPackage
@@ -47,25 +48,21 @@ def debootstrap(target: Path, suite: str, releases: Sequence[str], packages: Seq
 
 
 def build_chroot(cache: Cache, found: KernelPackage) -> Path:
-    """The tree that holds this kernel, its headers and its suite's compiler."""
+    """The tree that holds this kernel, its headers and its suite's compiler; a kernel from source is compiled there."""
     kernel = found.kernel
-    packages = (*BUILD_TOOLS, found.package, f"linux-headers-{found.release}")
-    key = digest(RECIPE, kernel.suite, *kernel.releases, kernel.pin, found.version, *packages)
+    packages: tuple[str, ...]
+    recipe: tuple[str, ...]
+    if kernel.source:
+        packages = (*BUILD_TOOLS, *source.BUILD_TOOLS, kernel.source)
+        recipe = (source.RECIPE, source.CONFIG.read_text(encoding="utf-8"))
+    else:
+        packages, recipe = (*BUILD_TOOLS, found.package, f"linux-headers-{found.release}"), ()
+    key = digest(RECIPE, kernel.suite, *kernel.releases, kernel.pin, found.version, *packages, *recipe)
 
     def build(path: Path) -> None:
-        with step(f"{kernel.name}: build chroot with {found.package} {found.version}"):
+        with step(f"{kernel.name}: build chroot with {kernel.source or found.package} {found.version}"):
             debootstrap(path / "root", kernel.suite, kernel.releases, packages, kernel.pin)
+        if kernel.source:
+            source.compile_kernel(path / "root", kernel.source, found.release)
 
     return cache.entry("chroot", kernel.name, key, build) / "root"
-
-
-def in_chroot(root: Path, argv: Sequence[str], *, check: bool = True, timeout: float = 300) -> str:
-    """Run a program in a tree, with /proc, in namespaces that vanish with it."""
-    done = run(
-        ["unshare", "--mount", "--pid", "--fork", "--kill-child", f"--mount-proc={root / 'proc'}",
-         "chroot", root, *argv],
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
-        check=check,
-        timeout=timeout,
-    )  # fmt: skip
-    return done.stdout

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.driver.bench.cache import Cache, digest
-from tests.driver.bench.chroots import debootstrap, in_chroot
+from tests.driver.bench.chroots import debootstrap
 from tests.driver.bench.debian import source_line
 from tests.driver.bench.kernels import KernelPackage
 from tests.driver.bench.progress import step
-from tests.driver.bench.run import run
+from tests.driver.bench.run import in_chroot, run
 from tests.driver.bench.userland import make_image
 
 RECIPE = "2"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 
@@ -19,7 +20,19 @@ class Kernel:
     extra: tuple[str, ...] = ()  # further releases to look in
     pin: str = ""  # the release whose linux-* packages win, where apt would not take them
     cpus: int = 1  # of the guests that run the guest tests: see machine.py for why not always two
+    source: str = (
+        ""  # the package it is compiled from, with debug.config (source.py); the image only tells of which version
+    )
+    slow: int = 1  # how many times slower than Debian's: every patience is so much longer
     sparse: bool = True  # whether the suite's sparse and the headers package can check modules
+
+    @property
+    def words(self) -> str:
+        """What guests of this kernel have on its command line besides; HOTCOPY_DEBUG_WORDS adds to it (kmemleak=off is quicker)."""
+        if not self.source:
+            return ""
+        # ACPI takes half a minute to find a disk's interrupt there, which nobody uses: disks have MSI.
+        return f"bench.slow={self.slow} pci=noacpi {os.environ.get('HOTCOPY_DEBUG_WORDS', '')}".strip()
 
     @property
     def releases(self) -> tuple[str, ...]:
@@ -52,6 +65,11 @@ KERNELS = (
     ),
 )
 
+# With KASAN, lockdep, kmemleak: compiled here, for make debug-kernel. No other command takes it unless it is named.
+DEBUG = Kernel(
+    "debug", "trixie", r"linux-image-6\.12\.\d+\+deb13-amd64", source="linux-source-6.12", slow=5, sparse=False
+)
+
 # Of these make matrix tries each, in part; make test does not.
 FURTHER = (
     Kernel("6.1-cloud", "bookworm", r"linux-image-6\.1\.0-\d+-cloud-amd64"),
@@ -71,12 +89,14 @@ class KernelPackage:
     @property
     def release(self) -> str:
         """What uname -r will say."""
+        if self.kernel.source:
+            return f"{self.version.partition('-')[0]}-debug"
         return self.package[len(IMAGE) :]
 
 
 def by_name(name: str) -> Kernel:
     """The row of this name."""
-    known = (*KERNELS, *FURTHER)
+    known = (*KERNELS, *FURTHER, DEBUG)
     for kernel in known:
         if kernel.name == name:
             return kernel

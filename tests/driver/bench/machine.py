@@ -70,11 +70,12 @@ class Machine:
     cpus: int = 1
     append: str = ""  # further words for the kernel's command line
     root: Path | None = None  # a root file system of its own, which outlives a boot
+    userland: Path | None = None  # another one than the kernel's; it is never changed either
     boot: BootFiles | None = None  # another kernel than the bench's of that name
     ssh_port: int = 0  # of this host, leads to the guest's port 22; such a guest may reboot, and sees no other network
 
-    def arguments(self, accel: str, boot: BootFiles) -> Iterator[str]:
-        """QEMU's arguments, without the disks and the ports."""
+    def arguments(self, accel: str, boot: BootFiles, words: str = "") -> Iterator[str]:
+        """QEMU's arguments, without the disks and the ports; ``words`` are for the kernel's command line, too."""
         yield from ("qemu-system-x86_64", "-nodefaults", "-no-user-config")
         if self.ssh_port:
             forward = f"hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22"
@@ -85,7 +86,7 @@ class Machine:
         yield from ("-display", "none", "-machine", "pc", "-m", self.memory)
         yield from accelerator_arguments(accel, self.cpus)
         yield from ("-kernel", str(boot.kernel), "-initrd", str(boot.initramfs))
-        yield from ("-append", f"{COMMAND_LINE} {self.append}".strip())
+        yield from ("-append", " ".join(filter(None, (COMMAND_LINE, words, self.append))))
 
 
 def accelerator_arguments(accel: str, cpus: int) -> tuple[str, ...]:

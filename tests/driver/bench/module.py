@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.driver.bench.cache import Cache, digest
-from tests.driver.bench.chroots import build_chroot, in_chroot
+from tests.driver.bench.chroots import build_chroot
 from tests.driver.bench.kernels import KernelPackage
 from tests.driver.bench.progress import step
-from tests.driver.bench.run import CommandError
+from tests.driver.bench.run import CommandError, in_chroot
 
 RECIPE = "2"
 OUTPUTS = (".o", ".ko", ".mod", ".mod.c", ".a", ".d", ".log")

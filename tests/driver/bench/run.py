@@ -49,3 +49,15 @@ def run(
         tail = "\n".join(done.stdout.splitlines()[-40:])
         raise CommandError(f"{shlex.join(command)}: exit {done.returncode}\n{tail}")
     return done
+
+
+def in_chroot(root: Path, argv: Sequence[str], *, check: bool = True, timeout: float = 300) -> str:
+    """Run a program in a tree, with /proc, in namespaces that vanish with it."""
+    done = run(
+        ["unshare", "--mount", "--pid", "--fork", "--kill-child", f"--mount-proc={root / 'proc'}",
+         "chroot", root, *argv],
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
+        check=check,
+        timeout=timeout,
+    )  # fmt: skip
+    return done.stdout

@@ -102,14 +102,15 @@ def run_tests(
         if bench.stopped:
             break
         running = ""
+        slow = by_name(kernel).slow
         job = {"job.json": json.dumps({"tests": list(left)})}
         try:
             with Guest(bench, kernel, machine or Machine(cpus=by_name(kernel).cpus), files=job, check=False) as guest:
-                total = sum(test.timeout + GRACE for test in left.values())
+                total = slow * sum(test.timeout + GRACE for test in left.values())
                 guest.send("pytest", timeout=total)
                 while True:
                     limit = (left[running].timeout if running in left else 0) + GRACE
-                    event = guest.next_event(limit)
+                    event = guest.next_event(limit * slow)
                     if event["event"] == "start":
                         running = event["test"]
                     elif event["event"] == "result":
@@ -118,14 +119,17 @@ def run_tests(
                     elif event["event"] == "done":
                         said = event["output"]
                         break
+                guest.ask_checkers()
             for name in list(left):
                 settle(name, "failed", 0, f"no result from the guest; its pytest said:\n{said}")
         except (GuestError, CommandError) as error:
-            if not running and len(left):
+            if not left:
+                settle("checkers", "failed", 0, str(error))
+            elif not running:
                 # Not the fault of a test: no boot, or a death between two of them.
                 for name in list(left):
                     settle(name, "failed", 0, str(error))
-            elif running:
+            else:
                 settle(running, "failed", 0, str(error))
         if not left:
             return

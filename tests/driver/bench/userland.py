@@ -30,20 +30,22 @@ def make_image(tree: Path, image: Path, label: str, spare_mib: int) -> None:
     )  # fmt: skip
 
 
-def userland_image(cache: Cache, kernel: Kernel) -> Path:
-    """The root file system this kernel's guests run, without a kernel."""
+def userland_image(cache: Cache, kernel: Kernel, further: tuple[str, ...] = ()) -> Path:
+    """The root file system this kernel's guests run, without a kernel; with further packages another one."""
     suite = kernel.suite
     releases = (suite, f"{suite}-security")
-    key = digest(RECIPE, suite, *releases, *PACKAGES)
+    packages = (*PACKAGES, *further)
+    name = "-".join((suite, *further[:1]))
+    key = digest(RECIPE, suite, *releases, *packages)
 
     def build(path: Path) -> None:
         tree = path / "root"
-        with step(f"{suite}: userland image"):
-            debootstrap(tree, suite, releases, PACKAGES)
+        with step(f"{name}: userland image"):
+            debootstrap(tree, suite, releases, packages)
             for unneeded in ("var/cache/apt", "var/lib/apt/lists"):
                 shutil.rmtree(tree / unneeded, ignore_errors=True)
             (tree / "lib/modules").mkdir(exist_ok=True)
             make_image(tree, path / "root.ext4", "root", 400)
             shutil.rmtree(tree)
 
-    return cache.entry("userland", suite, key, build) / "root.ext4"
+    return cache.entry("userland", name, key, build) / "root.ext4"

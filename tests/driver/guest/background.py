@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Callable
 
 from tests.driver.guest.commands import eventually
+from tests.driver.guest.pace import SLOW
 
 _FORK = multiprocessing.get_context("fork")
 PATIENCE = 60.0  # seconds for a worker to do what is asked of it
@@ -68,7 +69,7 @@ class Worker:
     def finish(self) -> None:
         """Tell it to stop, and fail if it failed."""
         self.beat.stop()
-        self._process.join(PATIENCE)
+        self._process.join(SLOW * PATIENCE)
         status = self._process.exitcode
         self.kill()
         assert status == 0, self._trouble(f"the worker ended with {status}")
@@ -77,7 +78,7 @@ class Worker:
         """At once, whatever it does."""
         if self._process.is_alive():
             self._process.kill()
-            self._process.join(PATIENCE)
+            self._process.join(SLOW * PATIENCE)
 
 
 @contextlib.contextmanager
@@ -97,11 +98,23 @@ def background(*tasks: Callable[[Beat], None]) -> Iterator[tuple[Worker, ...]]:
             worker.kill()
 
 
-def succeeds(task: Callable[[], None], patience: float) -> bool:
+@contextlib.contextmanager
+def under_way(*tasks: Callable[[], None]) -> Iterator[None]:
+    """Tasks that may get stuck for a while, each in a process of its own; in the end they must have ended well."""
+    processes = [_FORK.Process(target=task) for task in tasks]
+    for process in processes:
+        process.start()
+    yield
+    for process in processes:
+        process.join(PATIENCE)
+    assert [process.exitcode for process in processes] == [0] * len(tasks)
+
+
+def succeeds(task: Callable[[], object], patience: float) -> bool:
     """Whether a task ends well, in a process of its own that may get stuck."""
     process = _FORK.Process(target=task)
     process.start()
-    process.join(patience)
+    process.join(SLOW * patience)
     if process.exitcode is None:
         process.kill()
     return process.exitcode == 0

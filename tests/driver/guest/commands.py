@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Callable
 
+from tests.driver.guest.pace import SLOW
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -23,7 +25,9 @@ def outcome(
     *argv: str, timeout: float = 100, environment: Mapping[str, str] | None = None, cwd: str | None = None
 ) -> Ended:
     """How a program ends, whatever that is."""
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=timeout, env=environment, cwd=cwd)
+    done = subprocess.run(
+        argv, capture_output=True, text=True, check=False, timeout=SLOW * timeout, env=environment, cwd=cwd
+    )
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
@@ -36,7 +40,7 @@ def run(*argv: str, timeout: float = 100, stdin: str = "") -> str:
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=timeout,
+        timeout=SLOW * timeout,
     )
     assert done.returncode == 0, f"{argv}: exit {done.returncode}\n{done.stdout}"
     return done.stdout
@@ -51,7 +55,7 @@ def fails(*argv: str, timeout: float = 60) -> str:
 
 def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
     """Whether the condition comes true in time."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + SLOW * seconds
     pause = 0.001
     while not condition():
         if time.monotonic() > deadline:

@@ -19,6 +19,7 @@ BAD = re.compile(
     | XFS\ .*([Cc]orruption|[Ee]rror|[Ss]hut) | Metadata\ corruption
     | BTRFS\ (error|critical) | Remounting\ filesystem\ read-only | lost\ async\ page\ write
     | page\ allocation\ failure | Out\ of\ memory: | oom-kill
+    | ODEBUG: | kmemleak:.*(new\ suspected|disabled|[Cc]annot)
     | workqueue:.*hogged.*hcp | Object\ .*\ was\ not\ freed | kmem_cache.*still\ has\ objects
     """,
     re.VERBOSE,

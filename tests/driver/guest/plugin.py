@@ -17,6 +17,7 @@ import pytest
 
 from tests.driver.guest.channel import PORT, send
 from tests.driver.guest.kernel_log import bad_lines, unexpected_taint
+from tests.driver.guest.pace import SLOW
 
 TIMEOUT = 300.0  # seconds for one test, unless its marker says otherwise: machines are at times three times slower
 LOGGED = 40  # of the kernel's last messages, shown with a failure
@@ -119,7 +120,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def allowance(item: Any) -> float:
     """The seconds this test may take."""
     mark = item.get_closest_marker("timeout")
-    return float(mark.args[0]) if mark else TIMEOUT
+    return SLOW * (float(mark.args[0]) if mark else TIMEOUT)
 
 
 @pytest.fixture(scope="session")

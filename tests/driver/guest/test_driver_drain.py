@@ -8,6 +8,7 @@ import functools
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Callable
 
 import pytest
@@ -18,7 +19,7 @@ from tests.driver.guest.background import Beat, background
 from tests.driver.guest.commands import run
 from tests.driver.guest.devices import queue_of
 from tests.driver.guest.direct import Direct, size_of
-from tests.driver.guest.disks import MIB, OTHER_DISK, SECTOR, UNIT, mapped, partitions
+from tests.driver.guest.disks import DISK, MIB, OTHER_DISK, SECTOR, UNIT, filesystem, mapped, partitions
 from tests.driver.guest.hotcopies import info, remove_all
 
 SIZE = 32 * MIB
@@ -57,8 +58,8 @@ def read(node: str, *offsets: int) -> list[bytes]:
         return [device.read(offset, UNIT) for offset in offsets]
 
 
-def create(stores: Mapping[str, str], is_first: bool = True) -> list[str]:
-    """Hot copies of raw devices (origin: store) at one instant, as quickly as the driver makes them."""
+def create(stores: Mapping[str, str], is_first: bool = True, frozen: Path | None = None) -> list[str]:
+    """Hot copies of raw devices (origin: store) at one instant, as quickly as the driver makes them; a filesystem is frozen for it."""
     with contextlib.ExitStack() as end:
 
         def opened(node: str, flags: int) -> int:
@@ -72,8 +73,10 @@ def create(stores: Mapping[str, str], is_first: bool = True) -> list[str]:
             if is_first:
                 fd = opened(store, os.O_RDWR | os.O_EXCL)
                 segment = Segment(fd, fd, [Extent(0, 0, size_of(store))])
-            origins.append(Origin(opened(origin, os.O_RDONLY), origin, store, False, segment))
-        made = end.enter_context(Driver()).create(origins, [])
+            fd = opened(origin, os.O_RDONLY)
+            origins.append(Origin(fd, origin, store, False, segment, uncounted=frozen is not None))
+        freeze = [opened(str(frozen), os.O_RDONLY)] if frozen else []
+        made = end.enter_context(Driver()).create(origins, freeze)
     return [f"/dev/hcp{minor}" for minor in made.minors]
 
 
@@ -113,6 +116,28 @@ def test_writes_under_way(device: Callable[[str], contextlib.AbstractContextMana
                 took = time.monotonic() - started
                 assert not info(node).changed_lost
                 assert took > DELAY / 2, "the writes under way were not waited for"
+                shown = read(node, *offsets)
+                time.sleep(2 * DELAY)
+                assert read(node, *offsets) == shown
+            assert read(node, *offsets) == shown != read(origin, *offsets)
+
+
+@pytest.mark.one_kernel
+def test_writes_under_way_beside_a_frozen_filesystem() -> None:
+    """Nobody holds them, but those of before the instant are there when the hot copy can be read."""
+    run("modprobe", "hcpdriver")
+    offsets = [number * UNIT for number in range(4)]
+    with (
+        partitions(SIZE, SIZE, disk=OTHER_DISK) as (below, store),
+        requests(below) as origin,
+        filesystem("ext4", DISK) as fs,
+        contextlib.ExitStack() as end,
+    ):
+        end.callback(remove_all)
+        for is_first in (True, False):
+            with kept_writing(origin, offsets):
+                (node,) = create({origin: store}, is_first, fs.path)
+                assert info(node).changed_lost
                 shown = read(node, *offsets)
                 time.sleep(2 * DELAY)
                 assert read(node, *offsets) == shown

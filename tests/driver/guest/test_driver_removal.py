@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.driver.guest.background import background
+from tests.driver.guest.background import background, succeeds, under_way
 from tests.driver.guest.commands import eventually, fails, run
 from tests.driver.guest.direct import Direct
 from tests.driver.guest.disks import MIB, ROOMY, SIZE, filesystem, partitions
+from tests.driver.guest.faulty import faulty
 from tests.driver.guest.hcp import impatient
-from tests.driver.guest.hotcopies import attempt, copies, hot_copy, info, remove, take_bare
+from tests.driver.guest.hotcopies import attempt, copies, hot_copy, info, remove, remove_from_driver, take_bare
 from tests.driver.guest.memory import quiet_memory
 from tests.driver.guest.records import Writer
 from tests.driver.guest.scene import changing, taken_with_truth
@@ -137,3 +139,34 @@ def hooked() -> str:
         run("mount", "-t", "tracefs", "tracefs", "/sys/kernel/tracing")
         return Path("/sys/kernel/tracing/enabled_functions").read_text(encoding="ascii")
     return HOOK.read_text(encoding="ascii")
+
+
+@pytest.mark.one_kernel
+def test_a_device_that_does_not_answer_holds_up_nobody_else() -> None:
+    """Removal waits for a copy of it; the driver answers meanwhile, and the store of another device may grow."""
+    with (
+        partitions(SIZE, SIZE) as (below, other),
+        faulty(below) as device,
+        filesystem("ext4", device.node, path="/run/stuck") as fs,
+        filesystem("ext4", other),
+    ):
+        path = fs.path / "file"
+        path.write_bytes(bytes(MIB))
+        fs.sync()
+        stuck, copy = take_bare(device.node, *ROOMY), take_bare(other, *ROOMY)
+
+        def write() -> None:
+            with Direct(str(path), os.O_RDWR) as file:
+                file.write(0, b"x" * 4096)
+
+        def end() -> None:
+            remove_from_driver(stuck)
+
+        with device.silent(), under_way(write, end):
+            try:
+                assert eventually(lambda: not os.path.exists(f"/sys/block/{os.path.basename(stuck)}"))
+                assert succeeds(lambda: info(copy), 10)
+            finally:
+                device.resume()
+        assert info(copy).state == "active"
+        assert len(copies()) == 1

@@ -23,13 +23,14 @@ from typing import Any
 from tests.driver.guest.commands import run
 from tests.driver.guest.kernel_log import bad_lines
 from tests.driver.guest.memory import kept_for_later, quiet_memory
+from tests.driver.guest.pace import SLOW
 from tests.driver.guest.plugin import KernelLog
 from tests.driver.guest.workload import noise
 from tests.proof.guest.engines import ENGINES, Engine
 from tests.proof.guest.player import Player
 from tests.proof.guest.stage import Scene, anchored, stage
 
-LIMIT = 60.0  # seconds for a program
+LIMIT = 60.0 * SLOW  # seconds for a program
 POOL = 3 << 20
 UNANCHORED = 8  # of so many programs one begins without the hook, and ends without it
 # Whoever reads a hot copy that has ended is told so, in the log as well.

@@ -65,6 +65,11 @@ SAID = (
     ),
     (Family.REDHAT, "Error: Unable to find a match: dkms", ExitCode.FAILED),
     (Family.REDHAT, "Curl error (6): Couldn't resolve host name for https://mirrors.example.org", ExitCode.NO_NETWORK),
+    (
+        Family.REDHAT,
+        "Error: Failed to download metadata for repo 'hotcopy': repomd.xml GPG signature verification error: Bad GPG signature",
+        ExitCode.FAILED,
+    ),
     (Family.REDHAT, "At least 120MB more space needed on the / filesystem.", ExitCode.NO_SPACE),
     (Family.SUSE, "System management is locked by the application with pid 99 (zypper).", ExitCode.LOCKED),
     (Family.SUSE, "'kernel-default-devel' not found in package names. Trying capabilities.", ExitCode.NO_HEADERS),

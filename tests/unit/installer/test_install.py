@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -145,6 +147,27 @@ def test_a_build_that_was_killed_is_waited_for(
     assert machine.install("--yes") == ExitCode.DONE
     assert "has not ended yet (process 4711); waiting" in capfd.readouterr().out
     assert machine.install("uninstall", "--yes") == ExitCode.DONE
+
+
+@pytest.mark.parametrize(("caller", "left"), [("sh", False), ("make", True), ("dkms", True)])
+def test_what_a_killed_build_left_running_is_ended(
+    caller: str, left: bool, machine: MadeUp, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A compiler whose make was killed; but nothing that make or DKMS still wait for."""
+    build = machine.root / f"var/lib/dkms/hotcopy/{__version__}/build"
+    build.mkdir(parents=True)
+    with subprocess.Popen(["sleep", "9999"]) as compiler:
+        parent, process = machine.root / "proc/4711", machine.root / f"proc/{compiler.pid}"
+        parent.mkdir()
+        process.mkdir()
+        (process / "cwd").symlink_to(build)
+        (process / "stat").write_text(f"{compiler.pid} (cc1) R 4711 1 1", encoding="ascii")
+        (parent / "stat").write_text(f"4711 ({caller}) S 1 1 1", encoding="ascii")
+        monkeypatch.setattr(dkms, "sleep", lambda _: (process / "cwd").unlink())  # it ends meanwhile
+        assert machine.install("--yes") == ExitCode.DONE
+        assert (compiler.poll() is None) == left or compiler.wait(10) == -signal.SIGKILL
+        compiler.kill()
+    assert ("Ending what a build" in capfd.readouterr().out) != left
 
 
 def test_uninstall_after_a_build_that_was_killed(machine: MadeUp) -> None:
@@ -370,6 +393,67 @@ def test_packages_from_a_directory(machine: MadeUp, tmp_path: Path, capfd: pytes
     assert machine.install("plan", "--json", "--from", str(directory)) == ExitCode.DONE
     keys = [step["key"] for step in json.loads(capfd.readouterr().out)["steps"]]
     assert keys == ["local-packages", "driver", "verify"]
+
+
+@pytest.mark.parametrize(
+    ("modules", "driver"),
+    [
+        ((), "hotcopy-dkms_0.1.0-1_all.deb"),
+        ((f"hotcopy-modules-{RELEASE}_0.1.0-1_amd64.deb",), f"hotcopy-modules-{RELEASE}_0.1.0-1_amd64.deb"),
+        (("hotcopy-modules-6.1.0-4-amd64_0.1.0-1_amd64.deb",), "hotcopy-dkms_0.1.0-1_all.deb"),
+    ],
+    ids=["no compiled driver", "one for this kernel", "one for another kernel"],
+)
+def test_of_what_build_has_made_the_driver_that_fits(
+    modules: tuple[str, ...], driver: str, machine: MadeUp, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    names = ("hotcopy_0.1.0-1_all.deb", "hotcopy-dkms_0.1.0-1_all.deb", "hotcopy-installer_0.1.0-1_all.deb", *modules)
+    for name in names:
+        (tmp_path / "deb").mkdir(exist_ok=True)
+        (tmp_path / "deb" / name).touch()
+    for directory in (tmp_path, tmp_path / "deb"):
+        assert machine.install("plan", "--json", "--from", str(directory)) == ExitCode.DONE
+        step = json.loads(capfd.readouterr().out)["steps"][0]
+        given = {Path(word).name for word in step["details"][0].split() if word.endswith(".deb")}
+        assert given == {"hotcopy_0.1.0-1_all.deb", driver}
+
+
+def test_packages_from_a_directory_after_a_kill(machine: MadeUp, tmp_path: Path) -> None:
+    """What dpkg had begun is ended first, and what had come already goes with an uninstall, too."""
+    for name in ("hotcopy_0.1.0_all.deb", "hotcopy-dkms_0.1.0_all.deb"):
+        (tmp_path / name).touch()
+    machine.program("apt-get", 'echo hotcopy >>"$root/db"\nkill -9 $PPID')
+    assert machine.killed_at(10**6, "--yes", "--from", str(tmp_path))
+    machine.program("apt-get", made_up.PROGRAMS["apt-get"])
+    (machine.root / "calls").unlink()
+    machine.install("--yes", "--from", str(tmp_path))
+    calls = [call for call in machine.calls() if call.startswith(("dpkg ", "apt-get "))]
+    assert calls[0].startswith("dpkg --configure -a") and "--fix-broken install" in calls[1]
+    assert "hotcopy" in Journal(machine.root).listed("packages", "names")
+    assert machine.install("uninstall", "--yes") == ExitCode.DONE
+    assert (machine.root / "db").read_text(encoding="ascii") == "libc6\nbash\n"
+
+
+@pytest.mark.parametrize("words", ["install", "uninstall"])
+def test_a_package_that_is_half_there_and_in_no_repository(words: str, machine: MadeUp, tmp_path: Path) -> None:
+    """Of a file that was given to apt, killed in the midst of unpacking: apt does nothing more until it is gone."""
+    for name in ("hotcopy_0.1.0_all.deb", "hotcopy-dkms_0.1.0_all.deb"):
+        (tmp_path / name).touch()
+    machine.program("apt-get", 'echo hotcopy >>"$root/db"; touch "$root/calls.half"; kill -9 $PPID')
+    assert machine.killed_at(10**6, "--yes", "--from", str(tmp_path))
+    stuck = '[ -e "$root/calls.half" ] && { echo "E: The package hotcopy needs to be reinstalled"; exit 100; }\n'
+    machine.program("apt-get", stuck + made_up.PROGRAMS["apt-get"])
+    machine.program(
+        "dpkg-query",
+        'case "$*" in *Eflag*) echo "ok libc6"; [ ! -e "$root/calls.half" ] || echo "reinstreq hotcopy" ;; *) cat "$root/db" ;; esac',
+    )
+    machine.program("dpkg", 'case "$*" in *--purge*) rm "$root/calls.half"; sed -i "/^hotcopy$/d" "$root/db" ;; esac')
+    if words == "install":
+        machine.install("--yes", "--from", str(tmp_path))  # which finds no driver: this apt has put none there
+        assert {"kind": "step", "key": "local-packages", "state": "done"} in Journal(machine.root).entries
+    assert machine.install("uninstall", "--yes") == ExitCode.DONE
+    assert "dpkg --purge --force-remove-reinstreq --force-depends hotcopy" in machine.calls()
+    assert (machine.root / "db").read_text(encoding="ascii") == "libc6\nbash\n"
 
 
 def test_repository(machine: MadeUp, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
