@@ -22,7 +22,7 @@
 #include "origin.h"
 #include "snapshot.h"
 
-/* For so long at most the queue of a disk that may be mounted is stopped. */
+/* For so long at most the queue of each disk, which may be mounted, is stopped. */
 #define HCP_SETTLE_LIMIT	HZ
 
 #define HCP_CREATE_FLAGS \
@@ -231,7 +231,6 @@ static void wait_for_the_unhooked(const struct creation *creation)
  */
 static void settle_raw(const struct creation *creation)
 {
-	unsigned long deadline = jiffies + HCP_SETTLE_LIMIT;
 	const char *ignored;
 	bool complete, any = false;
 	unsigned int i;
@@ -242,9 +241,14 @@ static void settle_raw(const struct creation *creation)
 		return;
 	if (any_is_new(creation))
 		synchronize_rcu_tasks();
-	for (i = 0; i < creation->nr; i++)
-		if (creation->item[i].arg.flags & HCP_CREATE_UNCOUNTED)
-			hcp_drain(creation->item[i].origin, deadline, &complete, &ignored);
+	for (i = 0; i < creation->nr; i++) {
+		const struct creating *item = &creation->item[i];
+
+		if (item->arg.flags & HCP_CREATE_UNCOUNTED &&
+		    hcp_drain(item->origin, jiffies + HCP_SETTLE_LIMIT, &complete, &ignored))
+			pr_warn("hcp%u may still get writes from before it was made\n",
+				item->snap->minor);
+	}
 }
 
 /* The instant: nothing here allocates, and no user code runs while it lasts. */
@@ -294,7 +298,9 @@ static int arm(struct creation *creation, struct hcp_ioc_create *arg, const char
 	mutex_unlock(&hcp_control_lock);
 	resume(creation);
 	arg->frozen_ns = ktime_to_ns(ktime_sub(ktime_get(), begin));
+	rcu_unexpedite_gp();
 	settle_raw(creation);
+	memalloc_noio_restore(noio);
 	mutex_lock(&hcp_control_lock);
 	for (i = 0; i < creation->nr; i++) {
 		struct hcp_snap *snap = creation->item[i].snap;
@@ -303,6 +309,7 @@ static int arm(struct creation *creation, struct hcp_ioc_create *arg, const char
 		bury_the_dead(snap->origin);
 		snap->frozen_ns = arg->frozen_ns;
 	}
+	return 0;
 out:
 	rcu_unexpedite_gp();
 	memalloc_noio_restore(noio);

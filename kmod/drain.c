@@ -50,13 +50,19 @@ static bool drain_counted(struct gendisk *disk, unsigned long deadline)
 	return true;
 }
 
+/* Of device mapper, without a request queue. */
+static bool is_mapped(const struct gendisk *disk)
+{
+	return !queue_is_mq(disk->queue) && strstarts(disk->disk_name, "dm-");
+}
+
 /*
  * A disk without a request queue that counts a write as long as it is under way.  Device
  * mapper does, but for the targets that HCP_CREATE_UNCOUNTED is for.
  */
 static bool counts_writes(const struct gendisk *disk)
 {
-	return hcp_dm_counts(disk->queue) && strstarts(disk->disk_name, "dm-");
+	return is_mapped(disk) && hcp_dm_counts(disk->queue);
 }
 
 static unsigned long until(unsigned long deadline)
@@ -74,7 +80,8 @@ static bool drain_queue(struct gendisk *disk, unsigned long deadline)
 
 	blk_freeze_queue_start(disk->queue);
 	done = blk_mq_freeze_queue_wait_timeout(disk->queue, until(deadline)) > 0;
-	if (done && !queue_is_mq(disk->queue) && counts_writes(disk))
+	/* Whether it counts all of them is another question; what it does is waited for. */
+	if (done && is_mapped(disk))
 		done = drain_counted(disk, deadline);
 	hcp_mq_unfreeze_queue(disk->queue);
 	return done;
@@ -90,8 +97,8 @@ bool hcp_drain_may_begin(unsigned long deadline)
 }
 
 /*
- * Waits until @deadline (jiffies) for the writes to a held origin.  @complete: all were
- * seen; otherwise nobody can tell for this kind of disk, but what is done in
+ * Waits until @deadline (jiffies) for the writes to an origin, which is held, or gets
+ * hot copies that need no later ones.  @complete: all were seen; otherwise nobody can tell for this kind of disk, but what is done in
  * ->submit_bio() is done.  -EAGAIN.
  */
 int hcp_drain(struct hcp_origin *origin, unsigned long deadline, bool *complete,

@@ -64,7 +64,7 @@ static bool next_obituary(struct obituary *it)
 
 /*
  * Without hcp_control_lock: whoever else sends an event may hold us up until a filesystem
- * is thawed, which creation does with that lock.
+ * is thawed, and creation needs that lock before it thaws.
  */
 static void announce(const struct obituary *it)
 {

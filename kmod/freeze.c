@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Freezing; see freeze.h.  One creation at a time, and without hcp_control_lock. */
+/* Freezing; see freeze.h.  One creation at a time; freeze and thaw without hcp_control_lock. */
 #include <linux/delay.h>
 #include <linux/file.h>
 

@@ -189,6 +189,9 @@ static int hook_register(const char **reason)
 
 	/* By name ftrace would look up that of every function of the kernel. */
 	err = ftrace_set_filter_ip(&hcp_hook_ops, (unsigned long)submit_bio_noacct, 0, 1);
+	/* The call it patches may lie behind an ENDBR, which kernels before 5.18 do not skip. */
+	if (err == -EINVAL)
+		err = ftrace_set_filter(&hcp_hook_ops, HCP_HOOKED, strlen(HCP_HOOKED), 1);
 	if (err) {
 		*reason = "the kernel has no " HCP_HOOKED " to hook (is it built with function tracing?)";
 		return err;

@@ -2,9 +2,10 @@
 /*
  * An origin: a device with hot copies.  It lives from the first to the last of them.
  *
- * Lock order: hcp_control_lock > cow_lock > region_lock > store->lock.  pending_lock,
- * ready_lock and chain_lock are leaves, and taken with no region lock held.  None is taken in interrupt context: what
- * completes there goes through an llist to a worker.
+ * Lock order: s_umount of what is frozen > hcp_control_lock > cow_lock > region_lock >
+ * store->lock.  pending_lock, ready_lock and chain_lock are leaves, and taken with no
+ * region lock held.  None is taken in interrupt context: what completes there goes
+ * through an llist to a worker.
  */
 #ifndef HCP_ORIGIN_H
 #define HCP_ORIGIN_H

@@ -46,7 +46,9 @@ def test_only_one_function_submits_and_it_calls(bench: Bench, kernel: str) -> No
         else:
             parts = line.split("\t")
             instruction = parts[1].split()[0].rstrip("q") if len(parts) > 1 and parts[1].split() else instruction
-    assert uses == [("hcp_io_submit", "call")], uses
+    address = [use for use in uses if use[1] in ("mov", "lea")]  # for ftrace, which is told where it is
+    assert len(address) == 1 and address[0][0].startswith(("hook_register", "hcp_hook_track")), uses
+    assert [use for use in uses if use not in address] == [("hcp_io_submit", "call")], uses
     body = listing.split("<hcp_io_submit>:", 1)[1].split("\n\n", 1)[0]
     assert re.search(rf"\bcallq?\b[^\n]*\n[^\n]*{HOOKED}[^\n]*\n[^\n]*\t\w+", body), body
 
@@ -79,6 +81,7 @@ def test_faults_on_purpose_are_in_no_ordinary_build(bench: Bench, any_kernel: st
     assert module
     without_mutants(bench.driver, tmp_path / "kmod")
     plain = build_module(bench.cache, bench.prepare(any_kernel).found, tmp_path / "kmod").module
-    for argv in (("objdump", "-dr"), ("objdump", "-s", "-j", ".rodata", "-j", ".modinfo"), ("nm",)):
+    # Not .modinfo: it has a checksum of the source.
+    for argv in (("objdump", "-dr"), ("objdump", "-s", "-j", ".rodata"), ("nm",)):
         ours, theirs = (tool_in_chroot(bench, any_kernel, path, *argv) for path in (module, plain))
         assert ours == theirs, argv
