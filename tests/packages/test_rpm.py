@@ -61,6 +61,7 @@ def files(tree: Tree) -> list[str]:
     return [line for line in listing(tree) if not any(path in line for path in OWN)]
 
 
+@pytest.mark.installs
 def test_install_upgrade_and_erase(bench: Bench, repository: Path, tmp_path: Path) -> None:
     release = bench.prepare(KERNEL).found.release
     tree = debian_tree(bench, KERNEL, tmp_path / "tree", repository, ("dnf", "rpm"))
