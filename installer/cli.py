@@ -7,7 +7,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from hotcopy import __version__, output
 from hotcopy.errors import HcpError, UsageError
@@ -19,7 +18,7 @@ from installer.matrix.jobs import Form
 from installer.matrix.reader import MatrixError
 from installer.options import Options
 from installer.stopping import Stopped
-from installer.words import ACTIONS
+from installer.words import ACTIONS, Parser
 
 _HINT = "hotcopy-install --help shows what there is"
 _DESCRIPTION = """\
@@ -41,24 +40,16 @@ run was stopped.
 _ACTIONS = ("install", "plan", "uninstall", "doctor", "report", "support-matrix")
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse with one-line errors of our own form."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message, _HINT)
-
-
 def parser() -> argparse.ArgumentParser:
     """The grammar."""
     codes = "\n".join(f"  {code.value:>2}  {code.meaning}" for code in ExitCode)
-    grammar = _Parser(
+    grammar = Parser(
         prog="hotcopy-install",
         usage="hotcopy-install [--check | --dry-run] [--yes] [--json] [--force ID] [--repo URL --repo-key FILE | --from DIR]\n"
         "       hotcopy-install plan | uninstall [--remove-hot-copies] | doctor | report\n"
         "       hotcopy-install support-matrix [--format github | gitlab]",
         description=_DESCRIPTION,
         epilog=f"Exit status:\n{codes}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         add_help=False,
         allow_abbrev=False,
     )

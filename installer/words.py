@@ -7,7 +7,7 @@ import argparse
 import importlib
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from hotcopy.errors import UsageError
 from installer.errors import InstallError
@@ -15,7 +15,10 @@ from installer.exitcodes import ExitCode
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with one-line errors of our own form."""
+    """argparse with one-line errors of our own form; descriptions keep their lines."""
+
+    def __init__(self, prog: str, **named: Any) -> None:
+        super().__init__(prog=prog, formatter_class=argparse.RawDescriptionHelpFormatter, **named)
 
     def error(self, message: str) -> NoReturn:
         """Usage is wrong."""

@@ -278,8 +278,8 @@ int hcp_copy_start_around(struct hcp_origin *origin, struct hcp_snap *snap, u64 
 
 /*
  * Starts to copy up to @count units from @unit on, which lie in one region, for @snap;
- * hcp_copy_submit_reads() is due then.  Returns how many, 0 when things have changed meanwhile: look again.  cow_lock is
- * held.  -EAGAIN, -ENOMEM: no memory now.
+ * hcp_copy_submit_reads() is due then.  Returns how many, 0 when things have changed
+ * meanwhile: look again.  cow_lock is held.  -EAGAIN, -ENOMEM: no memory now.
  */
 int hcp_copy_start(struct hcp_origin *origin, struct hcp_snap *snap, u64 unit,
 		   unsigned int count)

@@ -98,8 +98,8 @@ bool hcp_drain_may_begin(unsigned long deadline)
 
 /*
  * Waits until @deadline (jiffies) for the writes to an origin, which is held, or gets
- * hot copies that need no later ones.  @complete: all were seen; otherwise nobody can tell for this kind of disk, but what is done in
- * ->submit_bio() is done.  -EAGAIN.
+ * hot copies that need no later ones.  @complete: all were seen; otherwise nobody can
+ * tell for this kind of disk, but what is done in ->submit_bio() is done.  -EAGAIN.
  */
 int hcp_drain(struct hcp_origin *origin, unsigned long deadline, bool *complete,
 	      const char **reason)

@@ -25,9 +25,7 @@ compiler: DIR/deb/hotcopy-modules-RELEASE_*.deb, or DIR/rpm/TARGET/*.rpm.
 
 def build_parser(targets: Sequence[str]) -> argparse.ArgumentParser:
     """The grammar of build."""
-    grammar = Parser(
-        prog="hotcopy-install build", description=_BUILD, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    grammar = Parser(prog="hotcopy-install build", description=_BUILD)
     grammar.add_argument("directory", metavar="DIR", type=Path, help="where the packages go")
     grammar.add_argument("--deb", action="store_true", help="only .deb (with --rpm: both, which is the default)")
     grammar.add_argument("--rpm", action="store_true", help="only .rpm")
@@ -43,9 +41,7 @@ def build_parser(targets: Sequence[str]) -> argparse.ArgumentParser:
 
 def modules_parser(targets: Sequence[str]) -> argparse.ArgumentParser:
     """The grammar of build-modules."""
-    grammar = Parser(
-        prog="hotcopy-install build-modules", description=_MODULES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    grammar = Parser(prog="hotcopy-install build-modules", description=_MODULES)
     add = grammar.add_argument
     add("directory", metavar="DIR", type=Path, help="where the package goes")
     add("--kernel", required=True, metavar="RELEASE", help="as uname -r says it")

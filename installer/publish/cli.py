@@ -31,9 +31,7 @@ again before the time of --valid-days is over, with or without new packages.
 
 def parser() -> argparse.ArgumentParser:
     """The grammar."""
-    grammar = Parser(
-        prog="hotcopy-install publish", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    grammar = Parser(prog="hotcopy-install publish", description=_DESCRIPTION)
     add = grammar.add_argument
     add("directory", metavar="DIR", type=Path, help="where the repositories are, or will be")
     add("--key", required=True, metavar="KEY", help="the RSA key of gpg that signs, by name or fingerprint")

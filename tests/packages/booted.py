@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 from hotcopy import __version__
+from installer import pyz
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.fresh import init_files
 from tests.driver.bench.guest import Guest
+from tests.driver.bench.machine import Disk
 from tests.packages.trees import Tree
 
 # A file of 8 MiB is overwritten; the hot copy has it as it was.
@@ -32,6 +37,7 @@ hcp -r --all
 umount /run/mounted
 losetup -d $loop
 """
+UNPACK = "tar -x -C /run -f /dev/disk/by-id/virtio-carrier"
 
 
 @contextmanager
@@ -39,6 +45,22 @@ def booted(bench: Bench, kernel: str, tree: Tree, release: str) -> Iterator[Gues
     """The tree's own systemd under its own kernel."""
     with Guest(bench, kernel, tree.machine(release), files=init_files()) as guest:
         assert guest.run("uname -r").output.strip() == release
+        yield guest
+
+
+@contextmanager
+def with_installer(
+    bench: Bench, kernel: str, tree: Tree, release: str, repository: Path, scratch: Path
+) -> Iterator[Guest]:
+    """The tree, booted, with the repository at /run/repo and hotcopy-install.pyz beside it (again after UNPACK)."""
+    program, disk = scratch / "hotcopy-install.pyz", scratch / "disk.tar"
+    pyz.build(program)
+    with tarfile.open(disk, "w") as tar:
+        tar.add(repository, "repo")
+        tar.add(program, program.name)
+    machine = replace(tree.machine(release), disks=(Disk("carrier", path=disk, read_only=True),))
+    with Guest(bench, kernel, machine, files=init_files()) as guest:
+        guest.run(f"udevadm settle; {UNPACK}")
         yield guest
 
 

@@ -6,21 +6,15 @@ Emulated, a compiler takes minutes for the driver; here it is compiled at this h
 
 from __future__ import annotations
 
-import tarfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hotcopy import __version__
-from installer import pyz
 from installer.exitcodes import ExitCode
 from tests.driver.bench.bench import Bench
-from tests.driver.bench.fresh import init_files
-from tests.driver.bench.guest import Guest
 from tests.driver.bench.kernels import locate
-from tests.driver.bench.machine import Disk
-from tests.packages.booted import booted, works
+from tests.packages.booted import UNPACK, booted, with_installer, works
 from tests.packages.conftest import hotcopy_install
 from tests.packages.keys import Keyring
 from tests.packages.older import OLDER, build_older
@@ -166,20 +160,13 @@ def test_the_installer_installs_from_the_repository(bench: Bench, repository: Pa
     release = bench.prepare("6.12").found.release
     tree = debian_tree(bench, "6.12", tmp_path / "tree", repository)
     tree.run("rm -f /etc/apt/sources.list")  # the guest has no network
-    program, disk = tmp_path / "hotcopy-install.pyz", tmp_path / "disk.tar"
-    pyz.build(program)
-    with tarfile.open(disk, "w") as tar:
-        tar.add(repository, "repo")
-        tar.add(program, program.name)
-    machine = replace(tree.machine(release), disks=(Disk("carrier", path=disk, read_only=True),))
     install = "python3 /run/hotcopy-install.pyz --repo file:/run/repo --repo-key /run/repo"
-    with Guest(bench, "6.12", machine, files=init_files()) as guest:
-        guest.run("udevadm settle; tar -x -C /run -f /dev/disk/by-id/virtio-carrier")
+    with with_installer(bench, "6.12", tree, release, repository, tmp_path) as guest:
         guest.run("sed -i 's/^Suite: .*/Suite: other/' /run/repo/apt/InRelease")
         refused = guest.run(f"{install}/hotcopy.asc --yes", timeout=600, check=False)
         assert refused.status == ExitCode.FAILED and "signature does not fit" in refused.output, refused.output
         assert not guest.run("command -v hcp", check=False).output
-        guest.run("tar -x -C /run -f /dev/disk/by-id/virtio-carrier")
+        guest.run(UNPACK)
         done = guest.run(f"{install}/hotcopy.asc --yes", timeout=1800)
         assert "a hot copy was taken to prove it" in done.output
         assert "there is nothing to do" in guest.run(f"{install}/hotcopy.asc", timeout=300).output

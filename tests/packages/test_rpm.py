@@ -6,20 +6,14 @@ There is no distribution with RPM here, so kernel and userland are Debian's; a p
 
 from __future__ import annotations
 
-import tarfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hotcopy import __version__
-from installer import pyz
 from installer.exitcodes import ExitCode
 from tests.driver.bench.bench import Bench
-from tests.driver.bench.fresh import init_files
-from tests.driver.bench.guest import Guest
-from tests.driver.bench.machine import Disk
-from tests.packages.booted import booted, works
+from tests.packages.booted import booted, with_installer, works
 from tests.packages.conftest import hotcopy_install
 from tests.packages.keys import Keyring
 from tests.packages.older import OLDER, build_older
@@ -102,15 +96,8 @@ def test_the_installer_installs_from_the_repository(bench: Bench, repository: Pa
     tree = debian_tree(bench, KERNEL, tmp_path / "tree", repository, ("dnf", "rpm"))
     tree.run(HOST_BRINGS)
     tree.run(f"printf '{ALMALINUX}' >/etc/os-release.new && mv /etc/os-release.new /etc/os-release")
-    program, disk = tmp_path / "hotcopy-install.pyz", tmp_path / "disk.tar"
-    pyz.build(program)
-    with tarfile.open(disk, "w") as tar:
-        tar.add(repository, "repo")
-        tar.add(program, program.name)
-    machine = replace(tree.machine(release), disks=(Disk("carrier", path=disk, read_only=True),))
     install = "python3 /run/hotcopy-install.pyz --repo file:///run/repo --repo-key /run/repo/hotcopy.asc"
-    with Guest(bench, KERNEL, machine, files=init_files()) as guest:
-        guest.run("udevadm settle; tar -x -C /run -f /dev/disk/by-id/virtio-carrier")
+    with with_installer(bench, KERNEL, tree, release, repository, tmp_path) as guest:
         spoilt = "/run/repo/yum/el9/repodata/repomd.xml"
         guest.run(f"cp {spoilt} /run/ && echo '<!-- -->' >>{spoilt}")
         refused = guest.run(f"{install} --yes", timeout=900, check=False)

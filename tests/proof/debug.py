@@ -15,7 +15,7 @@ from tests.driver.bench.bench import Bench
 from tests.driver.bench.guest import Guest, GuestError
 from tests.driver.bench.kernels import DEBUG
 from tests.driver.bench.progress import say
-from tests.driver.bench.session import GuestTest, Result, list_tests, run_tests
+from tests.driver.bench.session import GuestTest, list_tests, run_and_print
 from tests.proof.__main__ import call_at_random, play
 
 PARTS = ("tests", "model", "calls", "memory", "io")
@@ -33,20 +33,11 @@ def chosen(expression: str, quick: bool) -> list[GuestTest]:
 
 def run_guest_tests(bench: Bench, tests: list[GuestTest]) -> int:
     """How many of these failed."""
-    failed: list[Result] = []
-    passed = 0
-
-    def report(result: Result) -> None:
-        nonlocal passed
-        passed += result.outcome == "passed"
-        print(f"{result.kernel} {result.test} {result.outcome} {result.seconds:.1f} s", flush=True)
-        if result.outcome != "passed":
-            failed.append(result)
-            print(result.detail, flush=True)
-
-    run_tests(bench, DEBUG.name, tests, report)
-    print(f"{DEBUG.name}: {passed} guest tests passed, {len(failed)} failed", flush=True)
-    return len(failed) + (not passed)
+    results = run_and_print(bench, DEBUG.name, tests)
+    passed = sum(result.outcome == "passed" for result in results)
+    failed = len(results) - passed
+    print(f"{DEBUG.name}: {passed} guest tests passed, {failed} failed", flush=True)
+    return failed + (not passed)
 
 
 def inject_faults(bench: Bench, what: str, module: str, *arguments: str) -> int:

@@ -12,7 +12,7 @@ from tests.driver.bench.guest import Guest
 from tests.driver.bench.kernels import DEBUG, FURTHER, KERNELS, locate
 from tests.driver.bench.module import build_module
 from tests.driver.bench.progress import say
-from tests.driver.bench.session import Result, list_tests, run_tests
+from tests.driver.bench.session import list_tests, run_and_print
 
 NAMES = [kernel.name for kernel in KERNELS]
 EVERY = [*NAMES, *(kernel.name for kernel in FURTHER), DEBUG.name]
@@ -60,17 +60,8 @@ def shell(bench: Bench, options: argparse.Namespace) -> int:
 
 def test(bench: Bench, options: argparse.Namespace) -> int:
     """Run guest tests on kernels, one line for each."""
-    results: list[Result] = []
-
-    def report(result: Result) -> None:
-        results.append(result)
-        print(f"{result.kernel} {result.test} {result.outcome} {result.seconds:.1f} s", flush=True)
-        if result.outcome != "passed":
-            print(result.detail, flush=True)
-
     tests = list_tests(["-k", options.k] if options.k else [])
-    for name in options.kernel or NAMES:
-        run_tests(bench, name, tests, report)
+    results = [result for name in options.kernel or NAMES for result in run_and_print(bench, name, tests)]
     bad = sum(result.outcome != "passed" for result in results)
     print(f"{len(results) - bad} passed, {bad} failed")
     return 1 if bad or not results else 0

@@ -84,6 +84,20 @@ def list_tests(arguments: Iterable[str] = ()) -> list[GuestTest]:
     return [GuestTest(row["test"], tuple(row["marks"]), row["timeout"]) for row in rows]
 
 
+def run_and_print(bench: Bench, kernel: str, tests: Iterable[GuestTest]) -> list[Result]:
+    """As run_tests(), for somebody who watches: a line for each, and what a failure was."""
+    results: list[Result] = []
+
+    def report(result: Result) -> None:
+        results.append(result)
+        print(f"{result.kernel} {result.test} {result.outcome} {result.seconds:.1f} s", flush=True)
+        if result.outcome != "passed":
+            print(result.detail, flush=True)
+
+    run_tests(bench, kernel, tests, report)
+    return results
+
+
 def run_tests(
     bench: Bench,
     kernel: str,

@@ -44,14 +44,10 @@ def is_block(node: str) -> bool:
 
 
 @contextlib.contextmanager
-def partitions(*sizes: int, first: int = 2048, disk: str = DISK) -> Iterator[tuple[str, ...]]:
-    """Partitions of so many bytes (a multiple of 512) one behind the other, from this sector on: their nodes."""
-    rows, start = [], first
-    for size in sizes:
-        rows.append((start, size // SECTOR))
-        start += size // SECTOR
+def partitions_at(disk: str, *rows: tuple[int, int]) -> Iterator[tuple[str, ...]]:
+    """Partitions with these first sectors and sizes in sectors: their nodes."""
     partition(disk, rows)
-    nodes = tuple(f"{disk}{number + 1}" for number in range(len(sizes)))
+    nodes = tuple(f"{disk}{number + 1}" for number in range(len(rows)))
     assert eventually(lambda: all(is_block(node) for node in nodes)), nodes
     settle()
     try:
@@ -60,6 +56,15 @@ def partitions(*sizes: int, first: int = 2048, disk: str = DISK) -> Iterator[tup
         partition(disk, ())
         assert eventually(lambda: not any(is_block(node) for node in nodes)), nodes
         settle()
+
+
+def partitions(*sizes: int, first: int = 2048, disk: str = DISK) -> contextlib.AbstractContextManager[tuple[str, ...]]:
+    """Partitions of so many bytes (a multiple of 512) one behind the other, from this sector on: their nodes."""
+    rows, start = [], first
+    for size in sizes:
+        rows.append((start, size // SECTOR))
+        start += size // SECTOR
+    return partitions_at(disk, *rows)
 
 
 @contextlib.contextmanager

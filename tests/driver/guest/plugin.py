@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -42,6 +42,10 @@ class KernelLog:
                 lines.append("bench: kernel messages were lost")
                 continue
             lines.append(record.split("\n", 1)[0].partition(";")[2])
+
+    def bad(self, allow: Iterable[str] = ()) -> list[str]:
+        """The new messages that tell of trouble, less those that an allowed pattern fits."""
+        return list(bad_lines(self.read(), allow))
 
 
 class Reporter:
@@ -140,7 +144,7 @@ def healthy_kernel(request: pytest.FixtureRequest, kernel_log: KernelLog) -> Ite
     before = _taint()
     yield
     marks = request.node.iter_markers("kernel_log")
-    bad = list(bad_lines(kernel_log.read(), [mark.kwargs["allow"] for mark in marks]))
+    bad = kernel_log.bad(mark.kwargs["allow"] for mark in marks)
     assert not bad, "the kernel logged:\n" + "\n".join(bad)
     gained = unexpected_taint(_taint() & ~before)
     assert not gained, f"the kernel is now tainted: {gained}"

@@ -21,6 +21,7 @@ from tests.driver.guest.commands import eventually, run
 from tests.driver.guest.disks import MIB, SIZE, Filesystem, filesystem, partitions
 from tests.driver.guest.hcp import Running
 from tests.driver.guest.hotcopies import copies, hot_copy, remove, take_bare
+from tests.driver.guest.layouts import ARGUMENTS
 from tests.driver.guest.workload import noise
 
 
@@ -52,19 +53,6 @@ def is_removed(fd: int, removal: ctypes.Structure) -> bool:
             raise
         return False
     return True
-
-
-ARGUMENTS: dict[int, type[ctypes.Structure]] = {
-    abi.IOC_CREATE: abi.IocCreate,
-    abi.IOC_REMOVE: abi.IocRemove,
-    abi.IOC_NEXT: abi.IocInfo,
-    abi.IOC_STORE: abi.IocStore,
-    abi.IOC_FREE: abi.IocFree,
-    abi.IOC_GROW: abi.IocGrow,
-    abi.IOC_END: abi.IocEnd,
-    abi.IOC_WAIT: abi.IocWait,
-    abi.IOC_CHANGED: abi.IocChanged,
-}
 
 
 def headed(request: int, size: int | None = None, version: int = abi.ABI_VERSION) -> ctypes.Structure:

@@ -24,23 +24,12 @@ from tests.driver.guest.commands import eventually, run
 from tests.driver.guest.direct import Direct
 from tests.driver.guest.disks import SIZE, file_ranges, filesystem, partitions, settle
 from tests.driver.guest.hotcopies import copies, hot_copy, remove_from_driver
-from tests.driver.guest.kernel_log import bad_lines
+from tests.driver.guest.layouts import ARGUMENTS
 from tests.driver.guest.plugin import KernelLog
 from tests.proof.guest.stage import no_udev
 
 NOBODY = 65534
-ARGUMENTS: dict[int, type[ctypes.Structure]] = {
-    abi.IOC_VERSION: abi.IocVersion,
-    abi.IOC_CREATE: abi.IocCreate,
-    abi.IOC_REMOVE: abi.IocRemove,
-    abi.IOC_NEXT: abi.IocInfo,
-    abi.IOC_STORE: abi.IocStore,
-    abi.IOC_FREE: abi.IocFree,
-    abi.IOC_GROW: abi.IocGrow,
-    abi.IOC_END: abi.IocEnd,
-    abi.IOC_WAIT: abi.IocWait,
-    abi.IOC_CHANGED: abi.IocChanged,
-}
+LAYOUTS: dict[int, type[ctypes.Structure]] = {abi.IOC_VERSION: abi.IocVersion, **ARGUMENTS}
 # Calls that are no error when their numbers happen to be right, and change nothing.
 HARMLESS = {abi.IOC_VERSION, abi.IOC_NEXT, abi.IOC_STORE, abi.IOC_WAIT, abi.IOC_CHANGED}
 EDGES = (0, 1, 2, 3, 7, 8, 63, 64, 255, 256, 4095, 4096, 65535, 65536, 1 << 20, (1 << 31) - 1, 1 << 31, (1 << 32) - 1,
@@ -115,7 +104,7 @@ class Fuzzer:
 
     def argument(self, request: int) -> ctypes.Structure:
         """Filled field by field; what would end the hot copy that is kept names another one."""
-        layout = ARGUMENTS[request]
+        layout = LAYOUTS[request]
         argument = layout()
         if self.source.random() < 0.1:
             ctypes.memmove(ctypes.byref(argument), self.noise(ctypes.sizeof(layout)), ctypes.sizeof(layout))
@@ -141,7 +130,7 @@ class Fuzzer:
 
     def call(self, fd: int) -> tuple[int, int]:
         """One call: its number and its errno (0: none)."""
-        request = self.source.choice(list(ARGUMENTS))
+        request = self.source.choice(list(LAYOUTS))
         argument = self.argument(request)
         number = request ^ (1 << self.source.randrange(32)) if self.source.random() < 0.05 else request
         place: ctypes.Structure | ctypes.c_char = argument
@@ -237,7 +226,7 @@ def main() -> int:
             assert shown.read(place, 1 << 20) == before
     with Driver() as driver:
         assert eventually(functools.partial(_no_keeper, driver))
-    bad = list(bad_lines(log.read()))
+    bad = log.bad()
     assert not bad, bad
     for code, number in sorted(results.items(), key=lambda item: -item[1]):
         print(f"{number:7} {errno.errorcode.get(code, 'no error')}")

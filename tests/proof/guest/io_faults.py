@@ -18,7 +18,6 @@ from hotcopy.driver import Driver
 from tests.driver.guest.commands import eventually, run
 from tests.driver.guest.direct import Direct
 from tests.driver.guest.disks import MIB, OTHER_DISK, UNIT, partitions
-from tests.driver.guest.kernel_log import bad_lines
 from tests.driver.guest.plugin import KernelLog
 from tests.proof.guest.no_memory import ORIGIN, STORE, Place, placed
 from tests.proof.guest.stage import no_udev
@@ -106,7 +105,7 @@ def main() -> int:
         data = whole(node)
         for _ in range(int(sys.argv[1])):
             states[one_round(place, source, data)] += 1
-    bad = list(bad_lines(log.read(), ALLOWED))
+    bad = log.bad(ALLOWED)
     assert not bad, bad
     assert len(states) == 2, f"only {states}: this tells nothing"
     run("rmmod", "hcpdriver")

@@ -25,7 +25,6 @@ from hotcopy.fiemap import Extent
 from tests.driver.guest.commands import eventually, run
 from tests.driver.guest.direct import Direct
 from tests.driver.guest.disks import MIB, OTHER_DISK, UNIT, filesystem, partitions
-from tests.driver.guest.kernel_log import bad_lines
 from tests.driver.guest.plugin import KernelLog
 from tests.proof.guest.stage import no_udev
 
@@ -232,7 +231,7 @@ def play(case: Case, place: Place, injection: Injection, log: KernelLog) -> Coun
         assert failed or error is None, f"{case.name}: {error} without a refusal"
         case.after(place, minors, error is None)
         place.clear()
-        bad = list(bad_lines(log.read(), ALLOWED))
+        bad = log.bad(ALLOWED)
         assert not bad, f"{case.name}, allocation {number}:\n" + "\n".join(bad)
         if not failed:
             return results

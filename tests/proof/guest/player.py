@@ -245,6 +245,13 @@ class Player:
         alive = [copy for copy in self.copies if not copy.dead]
         return alive[step["copy"] % len(alive)] if alive else None
 
+    def _pick_settled(self, step: Step) -> Copy | None:
+        """One that may be written to: writes to its origin that it may or may not hold have ended."""
+        copy = self._pick(step)
+        if copy and copy.fresh:
+            self.settle()
+        return copy if copy and not copy.dead else None
+
     def _changed(self, first: int, end: int, *, sure: bool) -> None:
         """Units of the origin are being written: every hot copy has to tell so."""
         begin, behind = first // UNIT, -(-end // UNIT)
@@ -288,10 +295,8 @@ class Player:
     def do_write_copy(self, step: Step) -> None:
         """To a hot copy."""
         self._room()
-        copy = self._pick(step)
-        if copy and copy.fresh:
-            self.settle()
-        if not copy or copy.dead:
+        copy = self._pick_settled(step)
+        if not copy:
             return
         first, end = self._copy_range(copy, step)
         data = self._noise(end - first)
@@ -302,10 +307,8 @@ class Player:
 
     def do_zero_copy(self, step: Step) -> None:
         """Zeros, to a hot copy, by the block layer."""
-        copy = self._pick(step)
-        if copy and copy.fresh:
-            self.settle()
-        if not copy or copy.dead:
+        copy = self._pick_settled(step)
+        if not copy:
             return
         first, end = self._copy_range(copy, step)
         copy.written = True

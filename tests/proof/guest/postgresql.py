@@ -27,7 +27,6 @@ from tests.driver.guest.background import Beat, background
 from tests.driver.guest.commands import eventually
 from tests.driver.guest.disks import MIB, filesystem, partitions
 from tests.driver.guest.hotcopies import hot_copy, remove, take_bare
-from tests.driver.guest.kernel_log import bad_lines
 from tests.driver.guest.kinds import COPY
 from tests.driver.guest.plugin import KernelLog
 
@@ -213,7 +212,7 @@ def prove(kind: str, copies: int, seed: int) -> dict[str, object]:
                     remove(copy)
             last = [client.committed.value for client in clients]
             assert check(server, last, last) == sum(last)
-    bad = list(bad_lines(log.read()))
+    bad = log.bad()
     assert not bad, bad
     return {"kind": kind, "copies": copies, "transactions": counts[-1]}
 

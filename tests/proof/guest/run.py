@@ -21,7 +21,6 @@ from types import FrameType
 from typing import Any
 
 from tests.driver.guest.commands import run
-from tests.driver.guest.kernel_log import bad_lines
 from tests.driver.guest.memory import kept_for_later, quiet_memory
 from tests.driver.guest.pace import SLOW
 from tests.driver.guest.plugin import KernelLog
@@ -96,7 +95,7 @@ def main() -> int:
                 played, ended = play(made.scenes[program["scene"]], program, engines[program["engine"]], pool)
             except Exception:
                 detail = traceback.format_exc()
-            bad = list(bad_lines(log.read(), ALLOWED))
+            bad = log.bad(ALLOWED)
             if bad:
                 detail += "\nthe kernel logged:\n" + "\n".join(bad)
             seconds = round(time.monotonic() - begin, 3)

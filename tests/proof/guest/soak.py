@@ -21,7 +21,6 @@ from tests.driver.guest.commands import run
 from tests.driver.guest.direct import Direct
 from tests.driver.guest.disks import MIB, SIZE, Filesystem, filesystem, partitions
 from tests.driver.guest.hotcopies import hot_copy, info, remove
-from tests.driver.guest.kernel_log import bad_lines
 from tests.driver.guest.memory import kept_for_later, quiet_memory
 from tests.driver.guest.plugin import KernelLog
 from tests.driver.guest.scene import taken_with_truth
@@ -89,7 +88,7 @@ def soak(minutes: float) -> dict[str, object]:
         while time.monotonic() < end:
             one_round(fs, source, kept)
             rounds += 1
-            bad = list(bad_lines(log.read()))
+            bad = log.bad()
             assert not bad, bad
             if rounds == SETTLING:
                 first = memory()

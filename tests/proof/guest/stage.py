@@ -12,10 +12,18 @@ from pathlib import Path
 from hotcopy.driver import Driver, Segment
 from hotcopy.driver import Origin as DriverOrigin
 from hotcopy.fiemap import Extent
-from tests.driver.guest.commands import eventually, run
+from tests.driver.guest.commands import run
 from tests.driver.guest.direct import size_of
-from tests.driver.guest.disks import DISK, OTHER_DISK, SECTOR, Filesystem, is_block, make_filesystem, mapped, settle
-from tests.driver.guest.partition_table import partition
+from tests.driver.guest.disks import (
+    DISK,
+    OTHER_DISK,
+    SECTOR,
+    Filesystem,
+    make_filesystem,
+    mapped,
+    partitions_at,
+    settle,
+)
 
 # On the first disk, in sectors: a store beside the origins; a file system; an origin of whole units; one of none.
 NEAR = (2048, 131072)
@@ -57,20 +65,6 @@ class Stage:
     scenes: dict[str, Scene]
     anchor: str
     anchor_store: str
-
-
-@contextlib.contextmanager
-def partitions_at(disk: str, *rows: tuple[int, int]) -> Iterator[tuple[str, ...]]:
-    """Partitions with these first sectors and sizes in sectors: their nodes."""
-    partition(disk, rows)
-    nodes = tuple(f"{disk}{number + 1}" for number in range(len(rows)))
-    assert eventually(lambda: all(is_block(node) for node in nodes)), nodes
-    settle()
-    try:
-        yield nodes
-    finally:
-        partition(disk, ())
-        settle()
 
 
 @contextlib.contextmanager
