@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import os
 
-from hotcopy import fiemap, libc
+from hotcopy import context, fiemap, libc
 from hotcopy.errors import HcpError
 from hotcopy.fiemap import Extent
 
@@ -42,7 +41,7 @@ def _zero_fill(fd: int, size: int) -> None:
     import mmap  # where there is no fallocate
 
     with mmap.mmap(-1, _PIECE) as zeros, memoryview(zeros) as whole:
-        with contextlib.suppress(OSError):
+        with context.suppress(OSError):
             _past_the_cache(fd, True)
         for offset in range(0, size, _PIECE):
             with whole[: size - offset] as piece:
@@ -56,7 +55,7 @@ def _zero_fill(fd: int, size: int) -> None:
             if (offset + _PIECE) % _WRITE_BACK == 0:
                 os.fdatasync(fd)
     os.fsync(fd)
-    with contextlib.suppress(OSError):
+    with context.suppress(OSError):
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
 
 from hotcopy import abi, attach, checks, mounts, remove, sessions, upkeep
 from hotcopy.dates import iso_date
@@ -14,8 +13,11 @@ from hotcopy.device import BlockDevice, resolve
 from hotcopy.driver import HotCopy
 from hotcopy.errors import DriverError, HcpError, UsageError
 from hotcopy.fiemap import Extent
-from hotcopy.light import NamedTuple
+from hotcopy.light import TYPE_CHECKING, NamedTuple
 from hotcopy.output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
 
 JSON_FORMAT = 1
 _CHUNK = 1 << 16  # bytes written at a time

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
 
 from hotcopy import cycles
 from hotcopy import mounts as mount_table
@@ -13,9 +12,13 @@ from hotcopy.devid import DevId
 from hotcopy.driver import HotCopy
 from hotcopy.errors import HcpError
 from hotcopy.filesystems import Filesystem
+from hotcopy.light import TYPE_CHECKING
 from hotcopy.run import run
 from hotcopy.sysfs import Sysfs, node
 from hotcopy.targets import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
 
 SMALLEST = 16 << 20  # bytes: below it a filesystem has no room for changed blocks worth having
 _AMBIVALENT = 8  # blkid's exit status

@@ -7,7 +7,6 @@ A hot copy is taken in less time than it takes to load all of hcp, so each actio
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 
 from hotcopy import options, output
 from hotcopy.errors import HcpError, UsageError
@@ -16,6 +15,8 @@ from hotcopy.options import HINT, Given
 from hotcopy.output import Output
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hotcopy.driver import HotCopy
     from hotcopy.planning import Request
 

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-from collections.abc import Sequence
 
 from hotcopy import (
     __version__,
     attach,
     checks,
+    context,
     dates,
     filesystems,
     freespace,
@@ -35,6 +34,7 @@ from hotcopy.planning import OriginPlan, Plan, Request
 from hotcopy.sysfs import Sysfs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Callable, TypeAlias
 
 Check: TypeAlias = "Callable[[], None]"
@@ -76,7 +76,7 @@ def _write_back_device(bdev: int, path: str) -> None:
 
 
 def _origin(
-    plan: OriginPlan, request: Request, driver: Driver, stack: contextlib.ExitStack, out: Output, frozen_too: bool
+    plan: OriginPlan, request: Request, driver: Driver, stack: context.ExitStack, out: Output, frozen_too: bool
 ) -> Origin:
     """Opens the device and makes its store; ``stack`` closes them, and takes the store back after an error.
 
@@ -117,7 +117,7 @@ def _explained(error: DriverError, plan: Plan) -> HcpError:
 
 def _snapshot(plan: Plan, driver: Driver, out: Output, check: Check) -> Created:
     """Makes the stores and the hot copies; when it fails the stores are gone again."""
-    with contextlib.ExitStack() as stack:
+    with context.ExitStack() as stack:
         roots = []
         for filesystem in plan.freeze:
             roots.append(filesystems.open_any(filesystem))

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Mapping
 
 from hotcopy.devid import DevId
+from hotcopy.light import TYPE_CHECKING
 from hotcopy.sysfs import Sysfs
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 
 def _with_disk(dev: DevId, sysfs: Sysfs) -> set[DevId]:

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
-import signal
 import sys
-from collections.abc import Collection
 
-from hotcopy import libc
+from hotcopy import context, libc
+from hotcopy.light import TYPE_CHECKING, signal
 from hotcopy.pipes import readable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _IGNORED = (signal.SIGHUP, signal.SIGPIPE)
 _DEFAULT = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2)
@@ -25,12 +26,12 @@ def close_descriptors(keep: Collection[int] = ()) -> None:
         os.dup2(null, fd)
     for fd in [int(text) for text in os.listdir("/proc/self/fd")]:
         if fd > 2 and fd not in keep:
-            with contextlib.suppress(OSError):
+            with context.suppress(OSError):
                 os.close(fd)
 
 
 def _write(path: str, text: str) -> None:
-    with contextlib.suppress(OSError):
+    with context.suppress(OSError):
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.write(fd, text.encode())
@@ -44,14 +45,14 @@ def _leave_cgroup() -> None:
     if os.path.exists(f"{top}/{file}"):  # version 2: the directories in it are plain groups
         _write(f"{top}/{file}", str(os.getpid()))
         return
-    with contextlib.suppress(OSError):
+    with context.suppress(OSError):
         for name in os.listdir(top):
             _write(f"{top}/{name}/{file}", str(os.getpid()))
 
 
 def _leave_mount_namespace() -> None:
     """Into that of the first process: a private one would keep everything mounted that it shows."""
-    with contextlib.suppress(OSError):
+    with context.suppress(OSError):
         if os.stat("/proc/1/ns/mnt").st_ino == os.stat("/proc/self/ns/mnt").st_ino:
             return
         fd = os.open("/proc/1/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
@@ -99,13 +100,13 @@ def _spare() -> None:
 def harden() -> None:
     """Spares this process by the OOM killer, puts it first, and keeps its allocations from waiting for writes."""
     _spare()
-    with contextlib.suppress(OSError):
+    with context.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
-    with contextlib.suppress(OSError):  # since 5.6
+    with context.suppress(OSError):  # since 5.6
         libc.prctl(libc.PR_SET_IO_FLUSHER, 1)
 
 
 def lock_memory() -> None:
     """Keeps this process in memory, as far as that is allowed."""
-    with contextlib.suppress(OSError):
+    with context.suppress(OSError):
         libc.lock_memory()

@@ -6,15 +6,17 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import types
-from collections.abc import Iterator, Sequence
 
 from hotcopy import __version__, abi, libc
 from hotcopy.devid import DevId
 from hotcopy.errors import DriverError, HcpError
 from hotcopy.fiemap import Extent
-from hotcopy.light import NamedTuple
+from hotcopy.light import TYPE_CHECKING, NamedTuple
 from hotcopy.signals import blocked
+
+if TYPE_CHECKING:
+    import types
+    from collections.abc import Iterator, Sequence
 
 CONTROL_NODE = f"/dev/{abi.CONTROL_NAME}"
 STATE_NAMES = {abi.State.ACTIVE: "active", abi.State.OVERFLOW: "overflow", abi.State.FAILED: "failed"}
@@ -347,7 +349,7 @@ class Driver:
             del extents  # it had to live until here
         return int(call.usable_bytes)
 
-    def end(self, minor: int, state: abi.State, reason: str) -> None:
+    def end(self, minor: int, state: int, reason: str) -> None:
         """Stops every hot copy of the origin of ``minor`` with a state and a reason; they stay listed. DriverError."""
         call = abi.IocEnd(
             size=ctypes.sizeof(abi.IocEnd),

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
 
 from hotcopy.fsmap import Range
-from hotcopy.light import NamedTuple
+from hotcopy.light import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _FIRST_CLUSTER = 2
 _MOST_FAT12 = 4084  # clusters, as the kernel decides (fs/fat/fat.h)

@@ -3,19 +3,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import fcntl
 import os
 import stat
-from collections.abc import Iterable, Sequence
 
-from hotcopy import libc, mounts
+from hotcopy import context, libc, mounts
 from hotcopy.devid import DevId
 from hotcopy.errors import HcpError
-from hotcopy.light import NamedTuple
+from hotcopy.light import TYPE_CHECKING, NamedTuple
 from hotcopy.mounts import Mount
 from hotcopy.sysfs import Sysfs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 # They hold the changed blocks of hot copies: their blocks stay where they are, at addresses of their device.
 HOLDING = ("ext2", "ext3", "ext4", "xfs", "vfat")
@@ -201,5 +202,5 @@ def write_back(root: int, fstype: str) -> None:
     """
     libc.syncfs(root)
     if fstype in ("ext3", "ext4"):
-        with contextlib.suppress(OSError):
+        with context.suppress(OSError):
             fcntl.ioctl(root, _EXT4_IOC_CHECKPOINT, bytes(4))

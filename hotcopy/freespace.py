@@ -8,22 +8,22 @@ ext4 is empty, and that of XFS holds nothing that is not in place.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
-import signal
 import struct
 import time
-from collections.abc import Iterable, Iterator
 
-from hotcopy import abi, fsmap, libc
+from hotcopy import abi, context, fsmap, libc
 from hotcopy.devid import DevId
 from hotcopy.driver import Driver, HotCopy
 from hotcopy.errors import HcpError
 from hotcopy.fiemap import Extent
 from hotcopy.fsmap import Range
-from hotcopy.light import NamedTuple
+from hotcopy.light import TYPE_CHECKING, NamedTuple, signal
 from hotcopy.pipes import readable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 _EXT = ("ext2", "ext3", "ext4")  # ext4's code reads them all, and only it can tell
 _FAT = ("vfat", "msdos")
@@ -140,7 +140,7 @@ def _child(node: str, fstype: str, dev: DevId, pipe: int) -> None:
         signal.signal(number, signal.SIG_DFL)
     for fd in [int(text) for text in os.listdir("/proc/self/fd")]:
         if fd not in (2, pipe):  # the lock among them
-            with contextlib.suppress(OSError):
+            with context.suppress(OSError):
                 os.close(fd)
     try:
         for batch in _batches(node, fstype, dev):
@@ -169,10 +169,10 @@ def _read(pipe: int, deadline: float) -> tuple[bytes, bool]:
 
 
 def _end(child: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
+    with context.suppress(ProcessLookupError):
         os.kill(child, signal.SIGKILL)
     deadline = time.monotonic() + _LET_GO
-    with contextlib.suppress(ChildProcessError):  # our parent has us ignore SIGCHLD
+    with context.suppress(ChildProcessError):  # our parent has us ignore SIGCHLD
         while not os.waitpid(child, os.WNOHANG)[0]:
             if time.monotonic() > deadline:
                 return  # it sleeps on the disk; it ends when that answers
@@ -209,7 +209,7 @@ def find(node: str, dev: DevId, size: int, fstype: str, limit: float) -> list[Ra
     return whole_units((Range._make(pair) for pair in found if pair[1]), size)
 
 
-@contextlib.contextmanager
+@context.contextmanager
 def _read_only(copy: HotCopy) -> Iterator[None]:
     """Makes the device refuse writes: ext4 cleans up orphans even when mounted read-only, unless the device is."""
     fd = os.open(copy.node, os.O_RDONLY | os.O_CLOEXEC)

@@ -7,15 +7,14 @@ a child process tries it.
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterable
 
-from hotcopy import filesystems
+from hotcopy import context, filesystems
 from hotcopy.light import TYPE_CHECKING, NamedTuple
 from hotcopy.pipes import readable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Callable
 
 _PROBE = "user.hotcopy-probe"  # an attribute that no file has
@@ -42,14 +41,14 @@ def _start(root: int, job: Callable[[], None]) -> _Child:
             os.dup2(null, fd)  # whoever reads our output must not wait for this process
         for fd in [int(text) for text in os.listdir("/proc/self/fd")]:
             if fd > 2 and fd not in (root, writer):  # the lock among them
-                with contextlib.suppress(OSError):
+                with context.suppress(OSError):
                     os.close(fd)
         job()
         status = 0
     except OSError as error:
         status = error.errno or 255
     finally:
-        with contextlib.suppress(OSError):
+        with context.suppress(OSError):
             os.write(writer, bytes([status]))
         os._exit(0)
 
@@ -59,7 +58,7 @@ def _ended(child: _Child, patience: float) -> int | None:
     if not readable(child.pipe, patience):
         return None
     told = os.read(child.pipe, 1)
-    with contextlib.suppress(ChildProcessError):
+    with context.suppress(ChildProcessError):
         os.waitpid(child.pid, 0)
     return told[0] if told else 255
 

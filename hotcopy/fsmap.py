@@ -20,11 +20,13 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from collections.abc import Iterator
 
 from hotcopy import libc
 from hotcopy.devid import DevId
-from hotcopy.light import NamedTuple
+from hotcopy.light import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _FS_IOC_GETFSMAP = 0xC0C0583B  # _IOWR('X', 59, struct fsmap_head), 192 bytes
 _FMH_OF_DEV_T = 0x1

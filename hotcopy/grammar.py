@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from hotcopy.errors import UsageError
 from hotcopy.options import HINT, Given
 from hotcopy.sizes import parse_size
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _PERCENT = re.compile(r"(\d{1,3})\s*%?")
 _SMALLEST_STORE = 1 << 20

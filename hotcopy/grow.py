@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import errno
 import os
 
-from hotcopy import store
+from hotcopy import context, store
 from hotcopy.devid import DevId
 from hotcopy.driver import Driver, HotCopy, Segment
 from hotcopy.errors import DriverError, HcpError
@@ -108,7 +107,7 @@ def _open(path: str, flags: int) -> int:
 
 def grow(need: Need) -> Outcome:
     """Makes the store larger, or says why not. OSError, HcpError."""
-    with contextlib.ExitStack() as stack:
+    with context.ExitStack() as stack:
         driver = stack.enter_context(Driver())
         root = _open(need.mount_point, os.O_DIRECTORY)
         stack.callback(os.close, root)

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 from hotcopy.devid import DevId
+from hotcopy.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _AT_MOST = 5  # names in one message
 

@@ -7,20 +7,22 @@ to do it holds /dev/hcp and its workers, and nothing else: no mount, no file of 
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import time
-from collections.abc import Iterable, Sequence
 
-from hotcopy import abi, blocks, daemon, grow, mounts
+from hotcopy import abi, blocks, context, daemon, grow, mounts
 from hotcopy.devid import DevId
 from hotcopy.driver import Driver, HotCopy
 from hotcopy.errors import DriverError
 from hotcopy.grow import Outcome
+from hotcopy.light import TYPE_CHECKING
 from hotcopy.mounts import Mount
 from hotcopy.store import Space
 from hotcopy.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 _PERIOD = 1.0  # seconds between looks at the free space
 _BUSY_PERIOD = 0.02  # seconds, while a store is growing
@@ -60,7 +62,7 @@ class _MountTable:
 
     def whole(self, dev: DevId) -> Mount | None:
         """Where the root of the filesystem on ``dev`` can be written to."""
-        with contextlib.suppress(OSError, ValueError), open("/proc/self/mountinfo", "rb") as file:
+        with context.suppress(OSError, ValueError), open("/proc/self/mountinfo", "rb") as file:
             text = file.read()
             if text != self._text:
                 self._mounts = mounts.parse(os.fsdecode(text))
@@ -103,7 +105,7 @@ class Keeper:
         self.growths = {origin: growth for origin, growth in self.growths.items() if growth.worker or origin in origins}
         for origin, copies in origins.items():
             if wants_space(copies):
-                with contextlib.suppress(OSError):  # no memory for a process now
+                with context.suppress(OSError):  # no memory for a process now
                     self._grow(origin, copies)
         if time.monotonic() >= self.looked + _PERIOD:
             self.looked = time.monotonic()
@@ -117,7 +119,7 @@ class Keeper:
             daemon.lock_memory()
             self.locked = True
         if not self.idle:
-            with contextlib.suppress(OSError):
+            with context.suppress(OSError):
                 self.idle.append(Worker())
 
     @property
@@ -167,7 +169,7 @@ class Keeper:
                 continue
             if at_floor:
                 reason = f"the free space of {mount.mount_point} is at its floor of {percent} % (hcp -q)"
-                with contextlib.suppress(DriverError):  # it went meanwhile
+                with context.suppress(DriverError):  # it went meanwhile
                     self.driver.end(copies[0].minor, abi.State.OVERFLOW, reason)
 
 

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Union
+from typing import TYPE_CHECKING, Union
 
 from hotcopy import mounting, mounts
 from hotcopy.dates import iso_date, local_date
@@ -13,6 +12,9 @@ from hotcopy.devid import DevId
 from hotcopy.driver import HotCopy
 from hotcopy.light import NamedTuple
 from hotcopy.mounts import Mount
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NONE = "No Hot Copy sessions"
 NOT_MOUNTED = "-"  # one word, and no path: "$(awk …)/" in a script must not become "/"

@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Iterator
 
+from hotcopy import context
 from hotcopy.errors import HcpError
+from hotcopy.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LOCK_FILE = "/run/hotcopy.lock"
 _PATIENCE = 60.0  # seconds
 
 
-@contextlib.contextmanager
+@context.contextmanager
 def held(path: str = LOCK_FILE, patience: float = _PATIENCE) -> Iterator[None]:
     """Holds the lock; it goes with the process, however that ends. HcpError after ``patience`` seconds."""
     try:

@@ -3,18 +3,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
-from collections.abc import Iterable
 
-from hotcopy import libc
+from hotcopy import context, libc
 from hotcopy import mounts as mount_table
 from hotcopy.devid import DevId
 from hotcopy.errors import HcpError
-from hotcopy.light import NamedTuple
+from hotcopy.light import TYPE_CHECKING, NamedTuple
 from hotcopy.mounts import Mount
 from hotcopy.run import Done, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _WITHOUT_JOURNAL = {"ext3": "noload", "ext4": "noload", "xfs": "norecovery", "f2fs": "norecovery"}
 DEFAULT_PARENT = "/var/hotcopy"
@@ -51,7 +52,7 @@ def remove_default(name: str) -> None:
         return
     for entry in entries:
         if entry.endswith(f"_{name}"):
-            with contextlib.suppress(OSError):  # not empty: the user keeps something there
+            with context.suppress(OSError):  # not empty: the user keeps something there
                 os.rmdir(os.path.join(DEFAULT_PARENT, entry))
 
 

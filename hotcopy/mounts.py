@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 
 from hotcopy.devid import DevId
-from hotcopy.light import NamedTuple
+from hotcopy.light import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NETWORK_TYPES = frozenset(
     [

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
 
 from hotcopy import mounts
 from hotcopy.devid import DevId
+from hotcopy.light import TYPE_CHECKING
 from hotcopy.mounts import Mount
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
 
 
 def _others() -> Iterator[str]:

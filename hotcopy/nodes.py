@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 import time
 
+from hotcopy import context
 from hotcopy.devid import DevId
 from hotcopy.errors import HcpError
 
@@ -43,5 +43,5 @@ def appear(node: str, dev: DevId) -> None:
 def vanish(node: str, dev: DevId) -> None:
     """Removes a node that outlived its device (a static /dev); devtmpfs removes its own."""
     if _is(node, dev) and not os.path.exists(f"/sys/dev/block/{dev}"):
-        with contextlib.suppress(OSError):  # gone by itself meanwhile
+        with context.suppress(OSError):  # gone by itself meanwhile
             os.unlink(node)

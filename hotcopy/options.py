@@ -8,9 +8,10 @@ else (numbers, shortened options, --option=value, errors) is read by grammar.py;
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from hotcopy.light import TYPE_CHECKING, NamedTuple
 
-from hotcopy.light import NamedTuple
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 HINT = "hcp --help shows what there is"
 

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
+
+from hotcopy import context
 
 _STDOUT = 1
 _STDERR = 2
@@ -56,5 +57,5 @@ class Silent(Output):
 
 def complain(text: str) -> None:
     """Writes one line to standard error, if there is one."""
-    with contextlib.suppress(OSError):  # nobody is listening; the exit status says it too
+    with context.suppress(OSError):  # nobody is listening; the exit status says it too
         os.write(_STDERR, os.fsencode(text) + b"\n")

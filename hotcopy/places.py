@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
 
 from hotcopy import checks, cycles, filesystems, store
 from hotcopy import device as devices
@@ -21,6 +20,7 @@ from hotcopy.sysfs import Sysfs, node
 from hotcopy.targets import Target
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import TypeAlias
 
 ELSEWHERE = "name a place for them with -c: a mounted device, a directory on another disk, or an unmounted device"

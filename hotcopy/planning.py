@@ -3,19 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from hotcopy import abi, checks, cycles, filesystems, mounting, mounts, places, store, targets
 from hotcopy.device import BlockDevice
 from hotcopy.devid import DevId
 from hotcopy.driver import Driver, HotCopy
 from hotcopy.errors import HcpError
 from hotcopy.filesystems import Filesystem
-from hotcopy.light import NamedTuple
+from hotcopy.light import TYPE_CHECKING, NamedTuple
 from hotcopy.mounts import Mount
 from hotcopy.places import DevicePlace, Place, Surroundings
 from hotcopy.sysfs import Sysfs
 from hotcopy.targets import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 class Request(NamedTuple):

@@ -6,15 +6,18 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Sequence
 
 from hotcopy import attach, checks, ending, listing, lock, mounts, output, sessions, signals, upkeep
 from hotcopy.device import real_name
 from hotcopy.devid import DevId
 from hotcopy.driver import Driver, HotCopy
 from hotcopy.errors import HcpError
+from hotcopy.light import TYPE_CHECKING
 from hotcopy.mounts import Mount
 from hotcopy.output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _ALL_STOPPED = "All active Hot Copy sessions have been stopped."
 _NAME = re.compile(r"(?:/dev/)?hcp([1-9]\d*)")

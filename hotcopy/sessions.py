@@ -6,12 +6,15 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Collection, Iterable
 
 from hotcopy import mounting, mounts, nodes, store
 from hotcopy.devid import DevId
 from hotcopy.driver import Driver, HotCopy
 from hotcopy.errors import DriverError, HcpError
+from hotcopy.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
 
 _BUSY_PATIENCE = 5.0  # seconds: udev looks into every new or closed device for a moment
 

@@ -8,9 +8,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from hotcopy import __version__, checks, output
 from hotcopy.attach import MODULE
@@ -18,6 +17,9 @@ from hotcopy.errors import HcpError, UsageError
 from hotcopy.headers import install_command, os_release
 from hotcopy.output import Output, Silent
 from hotcopy.run import Done, run, search_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _BUILD_PATIENCE = 1800.0  # seconds
 _LOAD_PATIENCE = 120.0

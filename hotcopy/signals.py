@@ -3,21 +3,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import types
-from collections.abc import Iterator
-
+from hotcopy import context
 from hotcopy.errors import InterruptedByUserError
-from hotcopy.light import TYPE_CHECKING
+from hotcopy.light import TYPE_CHECKING, signal
 
 if TYPE_CHECKING:
+    import types
+    from collections.abc import Iterator
     from typing import Callable
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@contextlib.contextmanager
+@context.contextmanager
 def blocked() -> Iterator[None]:
     """Keeps the stopping signals from cutting one system call short with EINTR."""
     old = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
@@ -27,7 +25,7 @@ def blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, old)
 
 
-@contextlib.contextmanager
+@context.contextmanager
 def deferred() -> Iterator[Callable[[], None]]:
     """Notes the stopping signals instead of dying; the caller calls the result where stopping is safe.
 
@@ -41,7 +39,9 @@ def deferred() -> Iterator[Callable[[], None]]:
 
     def check() -> None:
         if arrived:
-            name = signal.Signals(arrived[0]).name
+            from signal import Signals  # only here
+
+            name = Signals(arrived[0]).name
             raise InterruptedByUserError(f"stopped by {name}", "what had been begun has been undone")
 
     old = {number: signal.getsignal(number) for number in STOPPING}

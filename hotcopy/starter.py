@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import time
 
-from hotcopy import daemon
+from hotcopy import context, daemon
 from hotcopy.driver import Driver
 from hotcopy.errors import DriverError, HcpError
 from hotcopy.light import NamedTuple
@@ -84,7 +83,7 @@ def _start() -> None:
     reader, writer = os.pipe2(os.O_CLOEXEC)  # our end is closed when we end, no sooner
     child = os.fork()
     if child == 0:
-        with contextlib.suppress(BaseException):
+        with context.suppress(BaseException):
             _keep(reader)
         os._exit(0)
     os.close(reader)
@@ -93,7 +92,7 @@ def _start() -> None:
 
 def begin(driver: Driver) -> None:
     """Starts a keeper unless there is one, and does not wait for it; ensure() says what went wrong."""
-    with contextlib.suppress(OSError, HcpError):
+    with context.suppress(OSError, HcpError):
         if not driver.wait(0, 0).keepers:
             _start()
 
@@ -131,6 +130,6 @@ def ensure(driver: Driver) -> None:
 def await_end(driver: Driver) -> None:
     """After the removal of the last hot copy: until the keeper has gone (a moment), so that the driver can be unloaded."""
     deadline = time.monotonic() + _PATIENCE
-    with contextlib.suppress(HcpError):
+    with context.suppress(HcpError):
         while driver.wait(0, 0).keepers and time.monotonic() < deadline:
             time.sleep(_PAUSE)

@@ -7,25 +7,23 @@ so fsck of the hot copy is clean; it is handed over read-only, so the origin can
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
 import fcntl
 import os
-import signal
 import stat
 import struct
 import time
-from collections.abc import Collection, Iterator
 
-from hotcopy import abi, blocks, fiemap, libc
+from hotcopy import abi, blocks, context, fiemap, libc
 from hotcopy.devid import DevId
 from hotcopy.errors import HcpError
 from hotcopy.frozen import make_directory
-from hotcopy.light import TYPE_CHECKING, NamedTuple
+from hotcopy.light import TYPE_CHECKING, NamedTuple, signal
 
 if TYPE_CHECKING:
-    from typing import Callable
+    from collections.abc import Collection, Iterator
+    from typing import Callable, TypeAlias
 
 DIRECTORY = ".hotcopy"
 PREFIX = "store-"
@@ -48,7 +46,7 @@ _FS_IOC_FSGETXATTR = 0x801C581F
 _FS_IOC_FSSETXATTR = 0x401C5820
 _FS_XFLAG_REALTIME = 0x1
 
-InUse = Collection[tuple[DevId, int]]
+InUse: TypeAlias = "Collection[tuple[DevId, int]]"
 
 
 class Space(NamedTuple):
@@ -86,7 +84,7 @@ class Store(NamedTuple):
 
     def close(self) -> None:
         """Gives up the file and its lease, which would outlive us with the driver's reference to it."""
-        with contextlib.suppress(OSError):
+        with context.suppress(OSError):
             fcntl.fcntl(self.file_fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
         os.close(self.file_fd)
 
@@ -190,7 +188,7 @@ def _explain(error: OSError, where: str) -> HcpError:
     return HcpError(f"cannot make the store on {where}: {error.strerror}", "check the filesystem and the kernel log")
 
 
-@contextlib.contextmanager
+@context.contextmanager
 def _making(directory: int) -> Iterator[None]:
     """Keeps clean() from taking the file for a leftover until the driver has it, whoever makes it."""
     fcntl.flock(directory, fcntl.LOCK_SH)
@@ -257,13 +255,13 @@ def make(root: int, where: str, size: int, fstype: str = "") -> Store:
         os.close(directory)
 
 
-@contextlib.contextmanager
+@context.contextmanager
 def extending(root: int, where: str) -> Iterator[Extension]:
     """For one more file of a store that is in use, by the keeper, which does not hold the lock of hcp.
 
     Whoever is in here may sleep for long: the filesystem can be frozen. OSError, HcpError.
     """
-    with contextlib.suppress(FileExistsError):
+    with context.suppress(FileExistsError):
         os.mkdir(DIRECTORY, 0o700, dir_fd=root)
     directory = _own_directory(root, where)
     try:
@@ -325,7 +323,7 @@ def _unlink_patiently(name: str, directory: int) -> None:
             return
 
 
-@contextlib.contextmanager
+@context.contextmanager
 def _nobody_making(directory: int) -> Iterator[None]:
     """While nobody makes a file here. OSError: EAGAIN when somebody has for long."""
     deadline = time.monotonic() + _MAKING_PATIENCE

@@ -3,24 +3,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-from collections.abc import Iterable, Iterator
 
-from hotcopy import sessions, store
+from hotcopy import context, sessions, store
 from hotcopy.device import BlockDevice
 from hotcopy.devid import DevId
 from hotcopy.driver import Driver, Segment
 from hotcopy.errors import HcpError
 from hotcopy.fiemap import Extent
+from hotcopy.light import TYPE_CHECKING
 from hotcopy.places import DevicePlace, FilesystemPlace
 from hotcopy.planning import OriginPlan, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 _LARGEST_FIXED = 64 << 30  # bytes, unless the user wants more
 
 
-@contextlib.contextmanager
+@context.contextmanager
 def opened(path: str, flags: int) -> Iterator[int]:
     """An open file or device. HcpError."""
     try:
@@ -33,7 +35,7 @@ def opened(path: str, flags: int) -> Iterator[int]:
         os.close(fd)
 
 
-@contextlib.contextmanager
+@context.contextmanager
 def opened_device(device: BlockDevice, flags: int = os.O_RDONLY) -> Iterator[int]:
     """The open device, still the one that was looked at. HcpError."""
     with opened(device.node, flags) as fd:
@@ -43,7 +45,7 @@ def opened_device(device: BlockDevice, flags: int = os.O_RDONLY) -> Iterator[int
 
 
 def _clean(root: int, driver: Driver) -> None:
-    with contextlib.suppress(OSError, HcpError):  # a leftover costs space only; the next hcp tries again
+    with context.suppress(OSError, HcpError):  # a leftover costs space only; the next hcp tries again
         store.clean(root, sessions.stores_in_use(driver))
 
 
@@ -68,7 +70,7 @@ def _size(plan: OriginPlan, request: Request, space: store.Space, where: str) ->
     return store.plan_size(space, plan.device.size, wanted, where, plan.floor_percent)
 
 
-@contextlib.contextmanager
+@context.contextmanager
 def _in_filesystem(plan: OriginPlan, place: FilesystemPlace, request: Request, driver: Driver) -> Iterator[Segment]:
     where = place.mount.mount_point
     with opened(where, os.O_RDONLY | os.O_DIRECTORY) as root, opened_device(place.device) as bdev:
@@ -84,7 +86,7 @@ def _in_filesystem(plan: OriginPlan, place: FilesystemPlace, request: Request, d
             new.close()
 
 
-@contextlib.contextmanager
+@context.contextmanager
 def _on_device(place: DevicePlace, request: Request) -> Iterator[Segment]:
     device = place.device
     try:
@@ -109,7 +111,7 @@ def _on_device(place: DevicePlace, request: Request) -> Iterator[Segment]:
         os.close(fd)
 
 
-@contextlib.contextmanager
+@context.contextmanager
 def made(plan: OriginPlan, request: Request, driver: Driver) -> Iterator[Segment | None]:
     """The segment for the driver, None where the origin has its store already.
 

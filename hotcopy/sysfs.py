@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
 
 from hotcopy.devid import DevId
-from hotcopy.light import NamedTuple
+from hotcopy.light import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 _LARGEST = 1 << 16  # bytes: an attribute has a page at most, which is 64 KiB on some machines
 

@@ -6,29 +6,31 @@ Not for people: ``hcp -r`` leaves a hot copy alone that somebody uses, whereas a
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
 
-from hotcopy import attach, checks, holders, lock, mounting, mounts, nodes, output, sessions, store
+from hotcopy import attach, checks, context, holders, lock, mounting, mounts, nodes, output, sessions, store
 from hotcopy.devid import DevId
 from hotcopy.driver import Driver, HotCopy
 from hotcopy.errors import DriverError, HcpError
+from hotcopy.light import TYPE_CHECKING
 from hotcopy.mounts import Mount
 from hotcopy.output import Output
 from hotcopy.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 _LOCK_PATIENCE = 5.0  # seconds that a shutdown waits for an hcp at work
 _BUSY_PATIENCE = 5.0  # seconds that a shutdown waits for whoever uses hot copies, for all of them together
 _USAGE = "usage: python3 -m hotcopy.system {stop-all,clean}"
 
 
-@contextlib.contextmanager
+@context.contextmanager
 def _lock_if_free() -> Iterator[None]:
     """The lock, or nothing when an hcp hangs: the machine stops all the same."""
-    with contextlib.ExitStack() as stack:
+    with context.ExitStack() as stack:
         try:
             stack.enter_context(lock.held(patience=_LOCK_PATIENCE))
         except HcpError as error:

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from hotcopy import filesystems
 from hotcopy.device import BlockDevice
 from hotcopy.devid import DevId
 from hotcopy.filesystems import Filesystem
-from hotcopy.light import NamedTuple
+from hotcopy.light import TYPE_CHECKING, NamedTuple
 from hotcopy.sysfs import Sysfs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Target(NamedTuple):

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from hotcopy import starter
 from hotcopy.driver import Driver, HotCopy
+from hotcopy.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def restart_keeper(driver: Driver, copies: Iterable[HotCopy]) -> None:

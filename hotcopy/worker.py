@@ -6,11 +6,10 @@ They are made ahead of need and wait: making a process takes longer than letting
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 
-from hotcopy import daemon, grow
+from hotcopy import context, daemon, grow
 from hotcopy.devid import DevId
 from hotcopy.grow import Need, Outcome
 from hotcopy.light import TYPE_CHECKING
@@ -74,7 +73,7 @@ class Worker:
             self._close_pipes()
             raise
         if self.process == 0:
-            with contextlib.suppress(BaseException):
+            with context.suppress(BaseException):
                 # Else the driver would think that the keeper lives on in us.
                 daemon.close_descriptors(keep=(jobs, outcomes))
                 daemon.harden()
@@ -116,5 +115,5 @@ class Worker:
         """Lets it end when it has done what it is doing."""
         if self.is_alive:
             self._close_pipes()
-        with contextlib.suppress(ChildProcessError):
+        with context.suppress(ChildProcessError):
             os.waitpid(self.process, os.WNOHANG)  # else init reaps it, when the keeper has ended

@@ -62,8 +62,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("sparse_kernel", chosen, scope="session")
 
 
-def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -> tuple[str, str, str] | None:
     """Show how long a guest test took in its guest: here it only waited."""
+    if isinstance(report, pytest.CollectReport):
+        return None
     seconds = dict(report.user_properties).get("guest_seconds")
     if report.when == "call" and report.passed and isinstance(seconds, float):
         return "passed", ".", f"PASSED in {seconds:.1f} s"

@@ -36,12 +36,12 @@ class Fake:
 
     def __init__(self, *copies: HotCopy) -> None:
         self.copies = copies
-        self.ended: list[tuple[int, abi.State, str]] = []
+        self.ended: list[tuple[int, int, str]] = []
 
     def hot_copies(self) -> tuple[HotCopy, ...]:
         return self.copies
 
-    def end(self, minor: int, state: abi.State, reason: str) -> None:
+    def end(self, minor: int, state: int, reason: str) -> None:
         self.ended.append((minor, state, reason))
 
 

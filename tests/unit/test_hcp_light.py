@@ -3,22 +3,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import signal
 import subprocess
 import sys
+import traceback
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Callable
 
 import pytest
 
-from hotcopy import grammar, options
+from hotcopy import context, grammar, options
 from hotcopy.errors import UsageError
 from hotcopy.light import NamedTuple
+from hotcopy.light import signal as light_signal
 from hotcopy.options import Given
 
 TOP = Path(__file__).parents[2]
 # Each takes 10 to 100 ms of an emulated CPU; what they are for here is done in a child, after a failure, or not at all.
 HEAVY = {
-    *("argparse", "dataclasses", "gettext", "inspect", "json", "locale", "mmap", "pathlib", "pickle", "re", "shutil"),
+    *(
+        "argparse",
+        "collections",
+        "contextlib",
+        "dataclasses",
+        "enum",
+        "functools",
+        "gettext",
+        "inspect",
+        "json",
+        "locale",
+    ),
+    *("mmap", "pathlib", "pickle", "re", "shutil", "signal"),
     *("socket", "subprocess", "tempfile", "threading", "traceback", "typing", "uuid"),
     *(
         f"hotcopy.{name}"
@@ -163,3 +182,112 @@ def test_records_are_named_tuples() -> None:
 def test_records_want_each_field_once(values: tuple[object, ...], named: dict[str, object]) -> None:
     with pytest.raises(TypeError, match="Record has the fields"):
         Record(*values, **named)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def original(log: list[str], does: str) -> Iterator[str]:
+    """A manager as hcp's own ones are made, by the original."""
+    yield from noted(log, does)
+
+
+@context.contextmanager
+def light(log: list[str], does: str) -> Iterator[str]:
+    """The same, by ours."""
+    yield from noted(log, does)
+
+
+def noted(log: list[str], does: str) -> Iterator[str]:
+    """Notes what happens to it, and does something unusual if asked to."""
+    log.append("entered")
+    if does == "fails at once":
+        raise KeyError(does)
+    if does == "has no yield":
+        return
+    try:
+        yield "given"
+    except OSError as error:
+        log.append(f"saw {error!r}")
+        if does == "turns it":
+            raise ValueError(does) from error
+        if does != "swallows":
+            raise
+    finally:
+        log.append("left")
+    if does == "yields twice":
+        yield "again"
+
+
+def outcome(manager: Callable[[list[str], str], AbstractContextManager[str]], does: str, raises: str) -> list[str]:
+    """All that a with statement shows of a manager."""
+    log: list[str] = []
+    kinds = {"OSError": OSError, "StopIteration": StopIteration, "RuntimeError": RuntimeError}
+    try:
+        with manager(log, does) as given:
+            log.append(given)
+            if raises:
+                raise kinds[raises]("inside")
+        log.append("went on")
+    except Exception as error:
+        log.append(f"{error!r} from {error.__cause__!r}, in {len(traceback.extract_tb(error.__traceback__)) > 0}")
+    return log
+
+
+@pytest.mark.parametrize("raises", ["", "OSError", "StopIteration", "RuntimeError"])
+@pytest.mark.parametrize("does", ["nothing", "fails at once", "has no yield", "turns it", "swallows", "yields twice"])
+def test_light_managers_do_what_the_originals_do(does: str, raises: str) -> None:
+    assert outcome(light, does, raises) == outcome(original, does, raises)
+
+
+def stacked(kind: type[contextlib.ExitStack], failing: Collection[str], raises: bool) -> list[str]:
+    """All that a stack of three managers and a callback shows; those named fail when they are left, "swallow" swallows."""
+    log: list[str] = []
+
+    @contextlib.contextmanager
+    def manager(name: str) -> Iterator[str]:
+        log.append(f"{name} entered")
+        try:
+            yield name
+        except Exception as error:
+            log.append(f"{name} saw {error!r}")
+            if name not in failing and "swallow" not in failing:
+                raise
+        if name in failing:
+            raise ValueError(name)
+
+    def call(word: str) -> None:
+        log.append(f"called with {word}")
+        if "call" in failing:
+            raise KeyError(word)
+
+    try:
+        with kind() as stack:
+            log.append(stack.enter_context(manager("a")))
+            stack.callback(call, "word")
+            stack.enter_context(manager("b"))
+            if raises:
+                raise OSError("inside")
+        log.append("went on")
+    except Exception as error:
+        log.append(f"{error!r} after {error.__context__!r}")
+    return log
+
+
+@pytest.mark.parametrize("raises", [False, True])
+@pytest.mark.parametrize("failing", [(), ("a",), ("b",), ("call",), ("a", "b"), ("a", "b", "call"), ("swallow",)])
+def test_a_light_stack_does_what_the_original_does(failing: tuple[str, ...], raises: bool) -> None:
+    assert stacked(context.ExitStack, failing, raises) == stacked(contextlib.ExitStack, failing, raises)
+    assert context.ExitStack is not contextlib.ExitStack
+
+
+@pytest.mark.parametrize("kind", [OSError, FileNotFoundError, ValueError])
+def test_suppress_lets_only_the_named_ones_pass(kind: type[Exception]) -> None:
+    for named in ((), (OSError,), (OSError, KeyError), (Exception,)):
+        with contextlib.suppress(*named) as nothing, context.suppress(*named) as nothing_either:
+            assert nothing is nothing_either is None
+        answers = [bool(one(*named).__exit__(kind, kind("x"), None)) for one in (contextlib.suppress, context.suppress)]
+        assert answers == [issubclass(kind, named)] * 2
+
+
+def test_signals_have_their_numbers() -> None:
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE", "SIGCHLD", "SIGKILL", "SIGURG", "SIG_BLOCK", "SIG_SETMASK"):
+        assert getattr(light_signal, name) == getattr(signal, name)
