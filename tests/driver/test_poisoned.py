@@ -25,4 +25,5 @@ def test_nothing_is_used_after_it_was_freed(bench: Bench) -> None:
     results: list[Result] = []
     run_tests(bench, KERNEL, tests, results.append, POISONED)
     assert len(results) == len(tests) > len(FURTHER)
-    assert [result for result in results if result.outcome != "passed"] == []
+    failed = [f"{result.test}\n{result.detail}" for result in results if result.outcome != "passed"]
+    assert not failed, "\n".join(failed)

@@ -17,43 +17,46 @@ from tests.driver.guest.hotcopies import info, is_stored, remove_from_driver, ta
 UNIT = 4096
 REGION = 2 * MIB
 BATCH = 256  # units of one write to the store
+AROUND = 64  # units read at once around a write, where many are written
+DENSE = 200  # units of a region, after which that is done
 DELAY = 6  # seconds
 PATIENCE = 30.0
 
 
 @pytest.mark.one_kernel
 def test_a_copy_that_was_cut_outlives_both_hot_copies() -> None:
-    """Two units copied at once, the second for the newer hot copy only; its write to the store ends when both have gone.
+    """Units read at once, of which the older hot copy lacks the first only; what it has is on its way to the store when both have gone.
 
-    The store takes 256 units at a time, so 255 others are before them: the first unit ends in one write, the second in the next.
+    The store takes 256 units at a time, so 255 others are before them: the first unit ends in one write, the others in the next.
     """
     run("modprobe", "dm_delay")
     size = 12 * REGION
     with partitions(size, size) as (node, below), faulty(below) as device, Direct(node, os.O_RDWR) as origin:
-        old = os.urandom(2 * UNIT)
+        old = os.urandom(AROUND * UNIT)
         origin.write(0, old)
         older = take_bare(node, "-c", device.node)
-        origin.write(UNIT, b"1" * UNIT)
+        origin.write(UNIT, b"1" * (AROUND - 1) * UNIT)
         assert eventually(lambda: is_stored(older))
-        first = _place_of(old[UNIT:], device.node)
+        first = _place_of(old[UNIT : 2 * UNIT], device.node)
         newer = take_bare(node)
+        origin.write(REGION // 2, b"2" * DENSE * UNIT)
+        assert eventually(lambda: is_stored(older))
 
         with device.silent():
             for region in (1, 2):  # both writes to the store that may be under way
-                origin.write(region * REGION, b"2" * UNIT)
+                origin.write(region * REGION, b"3" * UNIT)
                 time.sleep(1)
-            for region, units in enumerate((64, 64, 64, 63), 3):  # few of a region, so that nothing is read around them
-                origin.write(region * REGION, b"3" * units * UNIT)
-            origin.write(0, b"4" * 2 * UNIT)
-            assert info(newer).in_flight_bytes == (2 + 255 + 2) * UNIT
+            for region, units in enumerate((64, 64, 64, 63), 3):  # too few of a region for more to be read
+                origin.write(region * REGION, b"4" * units * UNIT)
+            origin.write(0, b"5" * UNIT)
+            assert info(newer).in_flight_bytes == (2 + BATCH - 1 + AROUND) * UNIT
             remove_from_driver(newer)
-            # Its second unit comes after its old one there, the two under way, and a whole write.
-            last = first + (1 + 2 + BATCH) * UNIT
-            slow = "delay {} {} " + str(DELAY * 1000)
-            with device.failing([(last, last + UNIT)], slow):
-                assert eventually(lambda: info(older).in_flight_bytes == 2 * UNIT, PATIENCE)
+            behind = first + (AROUND - 1 + DENSE + 2 + BATCH) * UNIT  # what comes before the others
+            others = (behind, behind + (AROUND - 1) * UNIT)
+            with device.failing([others], f"delay {{}} {{}} {DELAY * 1000}"):
+                assert eventually(lambda: info(older).in_flight_bytes == AROUND * UNIT, PATIENCE), info(older)
                 with Direct(older) as shown:
-                    assert shown.read(0, 2 * UNIT) == old
+                    assert shown.read(0, AROUND * UNIT) == old
                 begin = time.monotonic()
                 remove_from_driver(older)
                 assert time.monotonic() - begin > DELAY / 3, "nothing was under way any more"
