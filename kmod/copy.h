@@ -39,7 +39,7 @@ struct hcp_copy {
 	unsigned int dropped;		/* units that will not be stored; store_work only */
 	unsigned int unsettled;		/* units without a final place; batch_work only */
 
-	struct bio bio;			/* the read, and the pages; last, its bio_set has room before */
+	struct bio bio;			/* the read, and the pages; last: its bio_set has a front */
 };
 
 int hcp_copy_start_around(struct hcp_origin *origin, struct hcp_snap *snap, u64 unit);

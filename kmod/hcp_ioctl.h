@@ -161,7 +161,7 @@ struct hcp_ioc_info {
 	__u64 nr_sectors;		/* out: of the origin, at the frozen moment */
 	__u64 preserved_bytes;		/* out: old data of the origin kept by this hot copy */
 	__u64 private_bytes;		/* out: written to /dev/hcpN */
-	__u64 store_bytes;		/* out: size of the store, shared by the origin's hot copies */
+	__u64 store_bytes;		/* out: size of the store, which its hot copies share */
 	__u64 store_used_bytes;		/* out: of these, in use */
 	__u64 free_bytes;		/* out: free at the frozen moment, never copied */
 	__u64 growths;			/* out: HCP_IOC_GROW done for the store */
