@@ -29,7 +29,8 @@ struct hcp_copy {
 	bool around;			/* more than writes need; fixed before the read */
 	refcount_t refs;		/* readers of its memory, and its own way */
 
-	struct hcp_snap *snap;		/* region lock; NULL: nobody needs it any more */
+	/* region lock; its map has some of the copy, or NULL: nobody needs it any more */
+	struct hcp_snap *snap;
 	struct bio_list waiters;	/* region lock: writes that wait for the read */
 
 	struct llist_node done;		/* of origin->read_done, then of origin->dropped */
@@ -38,7 +39,7 @@ struct hcp_copy {
 	unsigned int dropped;		/* units that will not be stored; store_work only */
 	unsigned int unsettled;		/* units without a final place; batch_work only */
 
-	struct bio bio;			/* the read, and the pages; last: its bio_set has room before it */
+	struct bio bio;			/* the read, and the pages; last: its bio_set has a front */
 };
 
 int hcp_copy_start_around(struct hcp_origin *origin, struct hcp_snap *snap, u64 unit);

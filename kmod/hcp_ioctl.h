@@ -78,7 +78,7 @@ struct hcp_ioc_origin {
 	__u32 minor;			/* out: N of /dev/hcpN */
 	__u32 floor_percent;		/* 0..99, for the keeper; HCP_IOC_NEXT tells it back */
 	__u32 reserved;
-	__u64 segment;			/* struct hcp_ioc_segment; 0: the origin has its store already */
+	__u64 segment;			/* struct hcp_ioc_segment; 0: the origin has a store */
 	char path[HCP_PATH_LEN];	/* what the user called the origin; shown by HCP_IOC_NEXT */
 	char store_path[HCP_PATH_LEN];	/* what the user calls the place of the store */
 };
@@ -107,7 +107,7 @@ struct hcp_ioc_create {
 	__u32 nr_freeze;		/* 0..HCP_MAX_FREEZE */
 	__u64 origins;			/* struct hcp_ioc_origin[nr_origins], in and out */
 	__u64 freeze_fds;		/* __s32[nr_freeze] */
-	__u64 frozen_ns;		/* out: from the first filesystem frozen to the last thawed */
+	__u64 frozen_ns;		/* out: from the first one frozen to the last thawed */
 	__u64 total_ns;			/* out: the whole call */
 	__u32 reserved[4];
 	char reason[HCP_REASON_LEN];	/* out, when it fails */
@@ -155,13 +155,13 @@ struct hcp_ioc_info {
 	__u32 store_major;		/* out: the device of the store */
 	__u32 store_minor;
 	__u32 floor_percent;
-	__u64 sequence;			/* out: grows with every hot copy since the module was loaded */
+	__u64 sequence;			/* out: grows with every hot copy of a loaded module */
 	__u64 created_ns;		/* out: CLOCK_REALTIME at the frozen moment */
 	__u64 frozen_ns;		/* out: how long its filesystems were frozen */
 	__u64 nr_sectors;		/* out: of the origin, at the frozen moment */
 	__u64 preserved_bytes;		/* out: old data of the origin kept by this hot copy */
 	__u64 private_bytes;		/* out: written to /dev/hcpN */
-	__u64 store_bytes;		/* out: size of the origin's store, shared by its hot copies */
+	__u64 store_bytes;		/* out: size of the store, which its hot copies share */
 	__u64 store_used_bytes;		/* out: of these, in use */
 	__u64 free_bytes;		/* out: free at the frozen moment, never copied */
 	__u64 growths;			/* out: HCP_IOC_GROW done for the store */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The whole driver as one compilation unit, as kernel/sched/build_utility.c does it: the kernel's headers cost more
- * than our code, and dkms compiles this on the user's server at every kernel upgrade. "make SPLIT=1" compiles
- * each file by itself; every file must stand that too.
+ * The whole driver as one compilation unit, as kernel/sched/build_utility.c does it: the
+ * kernel's headers cost more than our code, and dkms compiles this on the user's server at
+ * every kernel upgrade.  "make SPLIT=1" compiles each file by itself; every file must stand
+ * that too.
  */
 #include "main.c"
 #include "control.c"

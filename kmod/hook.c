@@ -147,9 +147,11 @@ static void hook_passed(struct rcu_head *rcu)
  */
 bool hcp_hook_wait(unsigned long timeout)
 {
-	struct hook_waiter *waiter = kmalloc(sizeof(*waiter), GFP_NOIO);
+	struct hook_waiter *waiter;
 	bool passed;
 
+	/* Writes are held back: better to fail than to wait for memory. */
+	waiter = kmalloc(sizeof(*waiter), GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN);
 	if (!waiter)
 		return false;
 	init_completion(&waiter->done);

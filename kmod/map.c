@@ -277,6 +277,21 @@ unsigned int hcp_map_forget(struct hcp_map *map, u64 unit, const struct hcp_copy
 	return units;
 }
 
+/* Whether @copy, whose units are in the region of @unit, is anywhere in the map. */
+bool hcp_map_has_copy(struct hcp_map *map, u64 unit, const struct hcp_copy *copy)
+{
+	const struct hcp_region *region = xa_load(&map->regions, hcp_region_index(unit));
+	unsigned int i;
+
+	for (i = 0; region && i < region->nr; i++) {
+		const struct hcp_extent *e = &region->extent[i];
+
+		if (hcp_extent_is_copy(e) && e->copy == copy)
+			return true;
+	}
+	return false;
+}
+
 /* Takes a whole region out of the map; hcp_region_free() is for the caller.  NULL: none. */
 struct hcp_region *hcp_map_take(struct hcp_map *map, unsigned long index)
 {

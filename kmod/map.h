@@ -85,6 +85,7 @@ int hcp_map_set(struct hcp_map *map, u64 unit, unsigned int count,
 void hcp_map_mark(struct hcp_map *map, u64 unit, unsigned int count,
 		  const struct hcp_copy *copy, enum hcp_extent_state state);
 unsigned int hcp_map_forget(struct hcp_map *map, u64 unit, const struct hcp_copy *copy);
+bool hcp_map_has_copy(struct hcp_map *map, u64 unit, const struct hcp_copy *copy);
 struct hcp_region *hcp_map_take(struct hcp_map *map, unsigned long index);
 
 static inline bool hcp_extent_is_copy(const struct hcp_extent *e)

@@ -203,6 +203,8 @@ static void origin_drain(struct hcp_origin *origin)
 	wait_var_event(&origin->nr_discards, !atomic_read(&origin->nr_discards));
 	synchronize_rcu();	/* hcp_io_done() */
 	flush_work(&origin->read_work);
+	/* It may have queued a write that it judged when there still was a hot copy. */
+	flush_delayed_work(&origin->cow_work);
 	flush_work(&origin->batch_work);
 	cancel_delayed_work_sync(&origin->cow_work);
 	cancel_delayed_work_sync(&origin->store_work);

@@ -60,7 +60,7 @@ struct hcp_origin {
 	struct delayed_work cow_work;
 	struct mutex cow_lock;		/* held while one stolen write is looked at */
 	struct bio_list reads;		/* of copies, not submitted yet; cow_work only */
-	bool no_around;			/* it has bad sectors: read what is needed only; read anywhere */
+	bool no_around;			/* it has bad sectors: only what is needed; read anywhere */
 	bool held;			/* no write is let go for now; read anywhere */
 	unsigned long short_seen;	/* jiffies, 0: memory is not short; cow_work only */
 	unsigned long short_for;	/* jiffies: so long was it seen to be; cow_work only */

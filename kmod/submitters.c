@@ -66,7 +66,9 @@ bool hcp_submitters_wait(unsigned long deadline)
 	bool done;
 
 	for (room = HCP_FEW_TASKS; room <= HCP_MANY_TASKS; room *= 4) {
-		task = kvmalloc_array(room, sizeof(*task), GFP_NOIO);
+		/* Writes are held back: better to fail than to wait for memory. */
+		task = kvmalloc_array(room, sizeof(*task),
+				      GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN);
 		if (!task)
 			return false;
 		nr = collect(task, room);

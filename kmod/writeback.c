@@ -276,6 +276,9 @@ static int part_stored(struct hcp_origin *origin, struct hcp_copy *copy,
 		}
 		err = hcp_map_set(&snap->preserved, unit, run, HCP_EXTENT_STORED, NULL,
 				  store + done);
+		/* A removal may have left the rest behind: @snap would not know of @copy. */
+		if (!err && !hcp_map_has_copy(&snap->preserved, unit, copy))
+			copy->snap = NULL;
 		spin_unlock(lock);
 		if (hcp_mutant(FREE_EARLY) && !err)
 			hcp_store_free(origin->store, store + done, run);
