@@ -16,6 +16,7 @@ from tests.driver.bench.bench import Bench
 from tests.driver.bench.fresh import fresh_image, init_files
 from tests.driver.bench.guest import Completed, Guest
 from tests.driver.bench.machine import Disk, Machine
+from tests.driver.bench.progress import step
 from tests.driver.bench.run import run
 
 pytestmark = [pytest.mark.guest, pytest.mark.installs]
@@ -108,7 +109,8 @@ def fresh(bench: Bench, stock: str, carrier: Path, tmp_path: Path) -> Iterator[G
 def install(guest: Guest, *words: str, status: int = 0, program: str = UNPACKED, before: str = "") -> Completed:
     """Runs hotcopy-install, which must end like this."""
     command = f"unset PYTHONDONTWRITEBYTECODE; {before} python3 {program} {' '.join(words)}"
-    done = guest.run(command, timeout=LONG, check=False)
+    with step(f"hotcopy-install {' '.join(words)}"):
+        done = guest.follow(command, timeout=LONG)
     assert done.status == status, done.output
     return done
 
@@ -116,7 +118,8 @@ def install(guest: Guest, *words: str, status: int = 0, program: str = UNPACKED,
 def altered(guest: Guest, *words: str, status: int, kernel: tuple[str, str] = ("", "")) -> str:
     """Runs it as if this were the kernel; what it says."""
     argv = ["python3", "/run/altered.py", *kernel, UNPACKED, *words]
-    done = guest.run(argv, timeout=LONG, check=False)
+    with step(f"hotcopy-install {' '.join(words)}, as if on {kernel[0] or 'this kernel'}"):
+        done = guest.follow(argv, timeout=LONG)
     assert done.status == status, done.output
     return done.output
 
@@ -145,12 +148,16 @@ def test_install_and_uninstall(fresh: Guest) -> None:
     assert listing(fresh) == before
 
 
-def kill_in(guest: Guest, step: str, program: str, words: str = "") -> None:
+def kill_in(guest: Guest, stage: str, program: str, words: str = "") -> None:
     """Kills an installation, and what it runs, as soon as this step runs this program."""
-    guest.spawn(f"exec setsid python3 {PROGRAM} --yes {words}")
-    begun = f'grep -q \'"key": "{step}", "state": "begun"\' {JOURNAL} 2>/dev/null'
+    guest.spawn(f"exec setsid python3 {PROGRAM} --yes {words} >/run/said 2>&1")
+    begun = f'grep -q \'"key": "{stage}", "state": "begun"\' {JOURNAL} 2>/dev/null'
     alive = f"pgrep -f '^python3 {PROGRAM}' >/dev/null"
-    guest.run(f"sleep 3; until {begun} && pgrep -x {program}; do {alive} || exit 9; sleep 0.2; done", timeout=LONG)
+    with step(f"hotcopy-install until it runs {program} at the step {stage}"):
+        wait = (
+            f"sleep 3; until {begun} && pgrep -x {program}; do {alive} || {{ cat /run/said; exit 9; }}; sleep 0.2; done"
+        )
+        guest.run(wait, timeout=LONG)
     guest.run(
         f"pkill -KILL -f '^python3 {PROGRAM}'; pkill -KILL -x {program}; sleep 1; ! pgrep -f '^python3 {PROGRAM}'"
     )

@@ -37,13 +37,16 @@ exec unshare --mount --pid --fork --kill-child --mount-proc={chroot}/proc chroot
 """
 
 
+NAME = "Hot Copy test"  # of who signs
+
+
 def make_certificate(place: Path) -> tuple[Path, Path]:
     """A key that signs modules, and its certificate."""
     key, certificate = place / "key.pem", place / "key.der"
     run(
         [
             *("openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-sha256"),
-            *("-subj", "/CN=Hot Copy test/", "-outform", "DER", "-keyout", key, "-out", certificate),
+            *("-subj", f"/CN={NAME}/", "-outform", "DER", "-keyout", key, "-out", certificate),
         ]
     )
     return key, certificate

@@ -17,6 +17,7 @@ from tests.driver.bench.kernels import locate
 from tests.packages.booted import UNPACK, booted, with_installer, works
 from tests.packages.conftest import hotcopy_install
 from tests.packages.keys import Keyring
+from tests.packages.machine_key import give_key, is_signed
 from tests.packages.older import OLDER, build_older
 from tests.packages.trees import Tree, debian_tree
 
@@ -71,14 +72,17 @@ LATER = pytest.mark.installs  # make test-packages: each costs two minutes and m
 @pytest.mark.parametrize("stock", [pytest.param("5.10", marks=LATER), pytest.param("6.1", marks=LATER), "6.12"])
 def test_install_upgrade_and_purge(bench: Bench, stock: str, repository: Path, tmp_path: Path) -> None:
     tree, release = debian_tree(bench, stock, tmp_path / "tree", repository), bench.prepare(stock).found.release
+    give_key(tree, tmp_path / "key")
     before = listing(tree)
     tree.run(ADD)
-    tree.apt(f"install hotcopy={OLDER}-1 hotcopy-dkms={OLDER}-1")
-    assert versions(tree, release) == OLDER
+    said = tree.apt(f"install hotcopy={OLDER}-1 hotcopy-dkms={OLDER}-1")[1]
+    assert versions(tree, release) == OLDER, said
+    assert is_signed(tree, release), said
     assert f"hotcopy, {OLDER}, {release}" in tree.run("dkms status")[1].replace("hotcopy/", "hotcopy, ")
 
-    tree.apt("install hotcopy")
-    assert versions(tree, release) == __version__ and OLDER not in tree.run("dkms status")[1]
+    said = tree.apt("install hotcopy")[1]
+    assert versions(tree, release) == __version__ and OLDER not in tree.run("dkms status")[1], said
+    assert is_signed(tree, release), said
     assert tree.run("hcp --help")[1].startswith("usage: hcp")
     tree.apt("install hotcopy-installer")
     with booted(bench, stock, tree, release) as guest:
@@ -130,8 +134,8 @@ def test_kernels_come_and_go_whatever_the_driver_does(
     assert __version__ not in versions(tree, release)
 
     tree.run(f"mv /root/main.c {source}")
-    tree.apt(f"install --reinstall linux-headers-{release}")
-    assert versions(tree, release) == versions(tree, found.release) == __version__
+    said = tree.apt(f"install --reinstall linux-headers-{release}")[1]
+    assert versions(tree, release) == versions(tree, found.release) == __version__, said
     with booted(bench, stock, tree, release) as guest:
         works(guest)
     tree.apt(f"purge {other} linux-headers-{release}")

@@ -16,6 +16,7 @@ from tests.driver.bench.bench import Bench
 from tests.packages.booted import booted, with_installer, works
 from tests.packages.conftest import hotcopy_install
 from tests.packages.keys import Keyring
+from tests.packages.machine_key import give_key, is_signed
 from tests.packages.older import OLDER, build_older
 from tests.packages.rpmhost import ADD, HOST_BRINGS, OWN, build_host
 from tests.packages.test_debian import listing, versions
@@ -61,15 +62,17 @@ def test_install_upgrade_and_erase(bench: Bench, repository: Path, tmp_path: Pat
     tree = debian_tree(bench, KERNEL, tmp_path / "tree", repository, ("dnf", "rpm"))
     tree.run(ADD)
     dnf(tree, "makecache")
+    give_key(tree, tmp_path / "key")
     before = files(tree)
-    dnf(tree, f"install hotcopy-{OLDER} hotcopy-dkms-{OLDER}")
-    assert versions(tree, release) == OLDER
+    said = dnf(tree, f"install hotcopy-{OLDER} hotcopy-dkms-{OLDER}")[1]
+    assert versions(tree, release) == OLDER, said
+    assert is_signed(tree, release), said
     assert tree.run("rpm -q gpg-pubkey")[1].startswith("gpg-pubkey-")  # it came with the first signed package
 
-    dnf(tree, "upgrade hotcopy hotcopy-dkms")
+    said = dnf(tree, "upgrade hotcopy hotcopy-dkms")[1]
     assert tree.run("rpm -q hotcopy")[1].startswith(f"hotcopy-{__version__}-1.el9")
-    assert versions(tree, release) == __version__, "the old package's %preun took the new driver away"
-    assert OLDER not in tree.run("dkms status")[1]
+    assert versions(tree, release) == __version__, f"the old package's %preun took the new driver away\n{said}"
+    assert OLDER not in tree.run("dkms status")[1] and is_signed(tree, release), said
     assert tree.run("hcp --help")[1].startswith("usage: hcp")
     assert tree.run("ls /usr/lib/hotcopy/hotcopy/__pycache__")[0] == 0
 

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -21,6 +21,7 @@ from typing import Any, TextIO
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.kernels import by_name
 from tests.driver.bench.machine import Disk, Machine
+from tests.driver.bench.progress import say
 from tests.driver.guest.kernel_log import bad_lines
 
 TREE = Path(__file__).resolve().parents[3]
@@ -50,6 +51,16 @@ class Completed:
 
     status: int
     output: str
+
+
+class Shown(StringIO):
+    """What a program says, kept; each line is shown with the time since the start."""
+
+    def write(self, text: str) -> int:
+        """Adds text, which ends with a line's end but for the last one."""
+        for line in text.splitlines():
+            say(f"  | {line}")
+        return super().write(text)
 
 
 def project_tar(target: Path, module: Path | None, files: Mapping[str, str]) -> None:
@@ -288,6 +299,12 @@ class Guest:
             output.flush()
             if event["event"] == "done":
                 return int(event["status"])
+
+    def follow(self, command: str | list[str], *, timeout: float) -> Completed:
+        """Run a program that takes minutes (a string goes to the shell), and show what it says as it comes."""
+        argv = ["/bin/sh", "-c", command] if isinstance(command, str) else command
+        said = Shown()
+        return Completed(self.stream(argv, said, timeout=timeout), said.getvalue())
 
     def spawn(self, command: str | list[str]) -> int:
         """Start a program that goes on by itself; its process id."""
