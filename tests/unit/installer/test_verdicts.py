@@ -98,6 +98,11 @@ def test_every_finding_says_what_to_do(name: str, tmp_path: Path) -> None:
             assert finding.remedy and finding.reference, finding
 
 
+def test_where_no_module_loads_there_is_the_demo(tmp_path: Path) -> None:
+    (finding,) = (row for row in judge(recorded("debian-12-no-modules", tmp_path)).refusals if row.id == "HC-MODULES")
+    assert "make demo" in finding.remedy
+
+
 @pytest.mark.parametrize(("day", "severity"), [(date(2026, 1, 1), Severity.OK), (date(2031, 1, 1), Severity.WARN)])
 def test_end_of_life_depends_on_the_day(day: date, severity: Severity, tmp_path: Path) -> None:
     verdict = judge(replace(recorded("debian-12", tmp_path), today=day))
