@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -134,16 +135,33 @@ def test_killed_while_packages_were_installed_and_given_up(machine: MadeUp) -> N
     assert (machine.root / "db").read_text(encoding="ascii") == "libc6\nbash\n"
 
 
-def test_a_build_that_was_killed_is_waited_for(
-    machine: MadeUp, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+def process(machine: MadeUp, pid: int, name: str, parent: int, place: Path, words: str = "", under: str = "") -> Path:
+    """A process as /proc has it, which ends when its cwd goes; ``under`` make it has a level."""
+    directory = machine.root / f"proc/{pid}"
+    directory.mkdir()
+    (directory / "stat").write_text(f"{pid} ({name}) R {parent} 1 1", encoding="ascii")
+    (directory / "cmdline").write_text(words.replace(" ", "\0"), encoding="ascii")
+    (directory / "environ").write_text(f"HOME=/root\0{under}\0", encoding="ascii")
+    (directory / "cwd").symlink_to(place)
+    return directory
+
+
+@pytest.fixture
+def build(machine: MadeUp) -> Path:
+    """Where DKMS builds."""
+    directory = machine.root / f"var/lib/dkms/hotcopy/{__version__}/build"
+    directory.mkdir(parents=True)
+    return directory
+
+
+@pytest.mark.parametrize("in_tree", [True, False])
+def test_a_build_that_somebody_waits_for_is_waited_for(
+    in_tree: bool, build: Path, machine: MadeUp, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """What make had started goes on, and makes a part of the tree again that DKMS then calls broken."""
-    build = machine.root / f"var/lib/dkms/hotcopy/{__version__}/build"
-    build.mkdir(parents=True)
-    process = machine.root / "proc/4711"
-    process.mkdir()
-    (process / "cwd").symlink_to(build)
-    monkeypatch.setattr(dkms, "sleep", lambda _: (process / "cwd").unlink())  # it ends meanwhile
+    """What make has started makes a part of the tree again, which DKMS then calls broken; kbuild stands elsewhere."""
+    process(machine, 4710, "dkms", 1, machine.root, "bash /usr/sbin/dkms autoinstall")
+    compiler = process(machine, 4711, "cc1", 4710, build if in_tree else machine.root, f"cc1 -o {build}/main.o")
+    monkeypatch.setattr(dkms, "sleep", lambda _: (compiler / "cwd").unlink())  # it ends meanwhile
     assert machine.install("--yes") == ExitCode.DONE
     assert "has not ended yet (process 4711); waiting" in capfd.readouterr().out
     assert machine.install("uninstall", "--yes") == ExitCode.DONE
@@ -151,23 +169,47 @@ def test_a_build_that_was_killed_is_waited_for(
 
 @pytest.mark.parametrize(("caller", "left"), [("sh", False), ("make", True), ("dkms", True)])
 def test_what_a_killed_build_left_running_is_ended(
-    caller: str, left: bool, machine: MadeUp, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    caller: str,
+    left: bool,
+    build: Path,
+    machine: MadeUp,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """A compiler whose make was killed; but nothing that make or DKMS still wait for."""
-    build = machine.root / f"var/lib/dkms/hotcopy/{__version__}/build"
-    build.mkdir(parents=True)
     with subprocess.Popen(["sleep", "9999"]) as compiler:
-        parent, process = machine.root / "proc/4711", machine.root / f"proc/{compiler.pid}"
-        parent.mkdir()
-        process.mkdir()
-        (process / "cwd").symlink_to(build)
-        (process / "stat").write_text(f"{compiler.pid} (cc1) R 4711 1 1", encoding="ascii")
-        (parent / "stat").write_text(f"4711 ({caller}) S 1 1 1", encoding="ascii")
-        monkeypatch.setattr(dkms, "sleep", lambda _: (process / "cwd").unlink())  # it ends meanwhile
+        process(machine, 4711, caller, 1, machine.root)
+        entry = process(machine, compiler.pid, "cc1", 4711, build, "cc1 main.c", "MAKELEVEL=2")
+        monkeypatch.setattr(dkms, "sleep", lambda _: (entry / "cwd").unlink())  # it ends meanwhile
         assert machine.install("--yes") == ExitCode.DONE
         assert (compiler.poll() is None) == left or compiler.wait(10) == -signal.SIGKILL
         compiler.kill()
     assert ("Ending what a build" in capfd.readouterr().out) != left
+
+
+def test_what_an_orphan_has_started_is_ended_with_it(
+    build: Path, machine: MadeUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its make stands in the headers' directory, and names no tree in what it has started (seen on Debian 13)."""
+    with subprocess.Popen(["sleep", "9999"]) as script, subprocess.Popen(["sleep", "9999"]) as make:
+        entries = [
+            process(machine, script.pid, "probe.sh", 1, build, "sh ./compat/probe.sh", "MAKELEVEL=1"),
+            process(machine, make.pid, "make", script.pid, machine.root, "make -k"),
+        ]
+        monkeypatch.setattr(dkms, "sleep", lambda _: [os.unlink(entry / "cwd") for entry in entries])
+        assert machine.install("--yes") == ExitCode.DONE
+        assert script.wait(10) == make.wait(10) == -signal.SIGKILL
+
+
+def test_who_only_looks_at_a_build_is_left_alone(
+    build: Path, machine: MadeUp, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with subprocess.Popen(["sleep", "9999"]) as shell:
+        process(machine, shell.pid, "bash", 1, build)
+        process(machine, 4712, "less", shell.pid, build, f"less {build}/make.log")
+        assert machine.install("--yes") == ExitCode.DONE
+        assert shell.poll() is None and "a build that was stopped" not in capfd.readouterr().out.lower()
+        shell.kill()
 
 
 def test_uninstall_after_a_build_that_was_killed(machine: MadeUp) -> None:
