@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -196,7 +195,12 @@ def test_what_an_orphan_has_started_is_ended_with_it(
             process(machine, script.pid, "probe.sh", 1, build, "sh ./compat/probe.sh", "MAKELEVEL=1"),
             process(machine, make.pid, "make", script.pid, machine.root, "make -k"),
         ]
-        monkeypatch.setattr(dkms, "sleep", lambda _: [os.unlink(entry / "cwd") for entry in entries])
+
+        def end(_: float) -> None:
+            for entry in entries:
+                (entry / "cwd").unlink()
+
+        monkeypatch.setattr(dkms, "sleep", end)
         assert machine.install("--yes") == ExitCode.DONE
         assert script.wait(10) == make.wait(10) == -signal.SIGKILL
 
