@@ -173,6 +173,15 @@ def refusals(fresh: Guest) -> None:
 
 def failures(fresh: Guest) -> None:
     """What is in the way, each for a while."""
+    fresh.run("mount --bind /usr /usr && mount -o remount,bind,ro /usr")
+    assert "HC-USR" in install(fresh, "--yes", status=ExitCode.READ_ONLY).output
+    fresh.run("umount --lazy /usr")  # umount itself is there
+
+    lacking = "sed -i 's/^Package: linux-headers-/Package: other-headers-/' /srv/mirror/Packages"
+    fresh.run(f"cp -p /srv/mirror/Packages /run/ && {lacking}")
+    assert "linux-headers" in install(fresh, "--yes", status=ExitCode.NO_HEADERS).output
+    fresh.run("cp -p /run/Packages /srv/mirror/Packages")
+
     fresh.run(
         "cp /etc/apt/sources.list /run/ && echo 'deb [trusted=yes] http://mirror.invalid/ ./' >/etc/apt/sources.list"
     )
