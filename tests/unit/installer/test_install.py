@@ -216,6 +216,19 @@ def test_who_only_looks_at_a_build_is_left_alone(
         shell.kill()
 
 
+def test_units_that_others_have_enabled_are_disabled(machine: MadeUp) -> None:
+    """systemd does, by its presets, when an installation was stopped before the first boot (seen on Debian 13)."""
+    before = machine.listing()
+    machine.program("dkms", "exit 10")
+    assert machine.install("--yes") == ExitCode.NOT_BUILT
+    machine.program("dkms", made_up.PROGRAMS["dkms"])
+    subprocess.run([machine.programs / "systemctl", "enable"], check=True, timeout=60)
+    assert machine.install("--yes") == ExitCode.DONE
+    assert "unit" not in {entry["kind"] for entry in Journal(machine.root).entries}
+    assert machine.install("uninstall", "--yes") == ExitCode.DONE
+    assert machine.listing() == before
+
+
 def test_uninstall_after_a_build_that_was_killed(machine: MadeUp) -> None:
     assert machine.install("--yes") == ExitCode.DONE
     (machine.root / f"var/lib/dkms/hotcopy/{__version__}/source").unlink()
