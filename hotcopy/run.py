@@ -10,6 +10,7 @@ from hotcopy.light import NamedTuple
 
 # cron's PATH has no sbin, where modprobe and, on some systems, mount helpers are.
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
+_OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 
 
 class Done(NamedTuple):
@@ -30,6 +31,18 @@ def search_path() -> str:
     return ":".join(part for part in (os.environ.get("PATH", ""), _SBIN) if part)
 
 
+def environment() -> dict[str, str]:
+    """Ours, in English, with sbin, and as if no make had called us.
+
+    DKMS 3.0 (Debian 12) asks a make for the compiler's name, and takes what that says of directories for it when another
+    make is above: within make install no driver was built.
+    """
+    variables = {**os.environ, "LC_ALL": "C", "PATH": search_path()}
+    for name in _OF_MAKE:
+        variables.pop(name, None)
+    return variables
+
+
 def run(*argv: str, timeout: float | None = None) -> Done:
     """Runs ``argv`` without a shell, in English, without standard input or foreign descriptors.
 
@@ -38,13 +51,12 @@ def run(*argv: str, timeout: float | None = None) -> Done:
     """
     import subprocess  # a hot copy that is not mounted needs none of it
 
-    variables = {**os.environ, "LC_ALL": "C", "PATH": search_path()}
     try:
         done = subprocess.run(
             argv,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            env=variables,
+            env=environment(),
             timeout=timeout,
             check=False,
         )

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hotcopy.run import search_path
+from hotcopy.run import environment
 from installer import stopping
 from installer.errors import InstallError
 from installer.log import Log
@@ -76,10 +76,10 @@ class Runner:
         return Done(status, said)
 
     def _run(self, argv: Sequence[str], fd: int, timeout: float, variables: Sequence[tuple[str, str]]) -> int:
-        environment = {**os.environ, "LC_ALL": "C", "PATH": search_path(), **dict(variables)}
+        ours = {**environment(), **dict(variables)}
         try:
             process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=fd, stderr=fd, env=environment, start_new_session=True
+                argv, stdin=subprocess.DEVNULL, stdout=fd, stderr=fd, env=ours, start_new_session=True
             )
         except FileNotFoundError as error:
             raise InstallError(f"the program {argv[0]} is missing", "install it, and run this again") from error

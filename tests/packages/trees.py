@@ -62,6 +62,7 @@ class Tree:
                 "LC_ALL": "C",
                 "DEBIAN_FRONTEND": "noninteractive",
                 "INITRD": "No",
+                "MAKELEVEL": "1",  # as below make test, whichever way this was started: DKMS 3.0 minds
             },
             check=check,
             timeout=900,

@@ -107,10 +107,12 @@ def test_checkout_is_a_source_too(machine: Machine, tmp_path: Path) -> None:
     assert get(machine, checkout=tmp_path / "kmod") == 0
 
 
-def test_dkms_when_it_is_there(machine: Machine) -> None:
+def test_dkms_when_it_is_there(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian 12's must not know of a make above: it takes what make says of directories for the compiler's name."""
     source = machine.source("hotcopy")
     (source / "dkms.conf").touch()
-    machine.program("dkms", "")
+    monkeypatch.setenv("MAKELEVEL", "1")
+    machine.program("dkms", '[ -z "${MAKELEVEL-}" ] || exit 10')
     assert get(machine) == 0
     words = f"dkms install --force -m hotcopy -v {__version__} -k {RELEASE}"
     assert machine.calls() == [words, "modprobe hcpdriver"]

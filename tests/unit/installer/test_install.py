@@ -229,6 +229,13 @@ def test_units_that_others_have_enabled_are_disabled(machine: MadeUp) -> None:
     assert machine.listing() == before
 
 
+def test_a_make_above_is_no_business_of_dkms(machine: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """make install, on Debian 12: its DKMS finds no compiler then."""
+    monkeypatch.setenv("MAKELEVEL", "1")
+    machine.program("dkms", '[ -z "${MAKELEVEL-}" ] || exit 10\n' + made_up.PROGRAMS["dkms"])
+    assert machine.install("--yes") == ExitCode.DONE
+
+
 def test_uninstall_after_a_build_that_was_killed(machine: MadeUp) -> None:
     assert machine.install("--yes") == ExitCode.DONE
     (machine.root / f"var/lib/dkms/hotcopy/{__version__}/source").unlink()
