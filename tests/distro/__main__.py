@@ -87,7 +87,8 @@ def main() -> int:
     if vagrant and missing():
         parser.error(missing())
     bench, output = Bench(), OUTPUT / options.provider if vagrant else OUTPUT
-    kept = Kept(output / "cells", functools.cache(lambda stage: source_key(TREE, sources(stage))))
+    # Of the sources as they are now: what is changed while this runs is not what ran.
+    kept = Kept(output / "cells", {stage: source_key(TREE, sources(stage)) for stage in Stage}.__getitem__)
     provider: Provider = Qemu(bench)
     if vagrant:
         boxes = {distro.key: distro.boxes[hypervisor] for distro in matrix.distros if hypervisor in distro.boxes}
