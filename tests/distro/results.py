@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from tests.distro.cells import DRIVER, Cell, Outcome, Stage
-from tests.driver.bench.cache import digest
+from tests.driver.bench.cache import Cache, digest
+from tests.driver.bench.kernels import by_name, locate
 from tests.driver.bench.run import run
+
+TREE = Path(__file__).resolve().parents[2]
+OUTPUT = TREE / "dist/matrix"
 
 # A result holds for these and no others: with any of them changed, the stage runs anew.
 SOURCES = ("hotcopy", "installer", "kmod", "matrix.yaml", "packaging", "tests/distro/stages.py", "tests/driver")
@@ -31,6 +35,14 @@ def source_key(tree: Path, names: Sequence[str]) -> str:
     return digest(*(f"{name}\0{(tree / name).read_text(encoding='utf-8', errors='replace')}" for name in files))
 
 
+def with_package(cache: Cache, cell: Cell, guest: str) -> Cell:
+    """The cell, with the kernel package of the bench's kernel of this name, if it ran with one."""
+    if cell.package or cell.outcome is Outcome.NOT_RUN or not guest:
+        return cell
+    found = locate(cache, by_name(guest))
+    return replace(cell, package=f"{found.package} {found.version}")
+
+
 def as_dict(cell: Cell) -> dict[str, object]:
     """What JSON takes."""
     return {**asdict(cell), "stage": cell.stage.value, "outcome": cell.outcome.value}
@@ -45,6 +57,11 @@ def from_dict(value: Mapping[str, object]) -> Cell:
 
 class Kept:
     """A directory with a file for each cell that ran, below one of a state of its stage's sources."""
+
+    @classmethod
+    def of_now(cls, output: Path) -> Kept:
+        """For the sources as they are now: what is changed while stages run is not what ran."""
+        return cls(output / "cells", {stage: source_key(TREE, sources(stage)) for stage in Stage}.__getitem__)
 
     def __init__(self, directory: Path, key: Callable[[Stage], str]) -> None:
         self._directory = directory

@@ -149,6 +149,8 @@ def test_what_no_kernel_changes_runs_on_the_oldest_and_the_newest() -> None:
     old, new = GuestTest("a[1]", ("two_kernels",), 1).kernels(names)
     assert old in names[:2] and new in names[2:]
     assert GuestTest("a[1]", ("two_kernels",), 1).kernels(["6.12"]) == ["6.12"]
+    assert GuestTest("test_driver_a", ("two_kernels", "quick"), 1).kernels(names) == ["5.10", "7.x"]
+    assert GuestTest("test_driver_a", ("two_kernels", "quick"), 1).kernels(names, thorough=True) == names
     assert GuestTest("a[1]", ("two_kernels", "one_kernel"), 1).kernels(names) in ([name] for name in names)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from installer.matrix.load import load
 from installer.matrix.model import Level, Provider, Tier
-from tests.distro import known, stages
+from tests.distro import known, results, stages
 from tests.distro.cells import DRIVER, Cell, Outcome, Row, Stage
 from tests.distro.known import KnownFailure
 from tests.distro.report.machine import as_json, as_junit
@@ -23,6 +23,8 @@ from tests.distro.rig import StageError
 from tests.distro.rows import RPM_GUEST, box_rows, chosen, rows
 from tests.distro.runner import LEFT_OUT, Plan, run
 from tests.driver.bench.debian import NoPackageError
+from tests.driver.bench.kernels import KERNELS
+from tests.driver.bench.session import GuestTest, Result
 
 HERE = Row("debian-13", "Debian 13", "6.12", "6.12", packages="deb")
 AWAY = Row("rhel-9", "RHEL 9", "5.14", "", "no packages of it are reachable here")
@@ -162,6 +164,35 @@ def test_resume_keeps_what_passed_with_the_same_sources(tmp_path: Path) -> None:
     cells, again = cells_of(steps(), had=had)
     assert [one.stage for one in again] == [Stage.SNAPSHOT]
     assert cell(cells, HERE, Stage.BUILD) == cell(ran, HERE, Stage.BUILD)
+
+
+def test_what_changes_while_stages_run_is_not_what_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell is kept under the sources as they were at the start."""
+    now = "before"
+    monkeypatch.setattr(results, "source_key", lambda _tree, _names: now)
+    one = Cell(HERE.name, Stage.BUILD, Outcome.PASSED)
+    started = Kept.of_now(tmp_path)
+    now = "after"
+    started.keep(one)
+    assert set(started.passed()) == {(HERE.name, Stage.BUILD)} and not Kept.of_now(tmp_path).passed()
+
+
+def test_the_drivers_tests_are_a_cell_only_if_all_passed() -> None:
+    """Also where make test has run them, which may have been told to run fewer."""
+    tests = [GuestTest(name, ("quick",), 1) for name in ("a", "b")]
+    passed = [Result("6.12", test.name, "passed", 1.5) for test in tests]
+    assert stages.judged(tests, passed) == "2 tests passed\na: passed, 1.5 s\nb: passed, 1.5 s"
+    with pytest.raises(StageError, match="0 of 2 tests failed, 1 reported"):
+        stages.judged(tests, passed[:1])
+    with pytest.raises(StageError, match="1 of 2 tests failed, 2 reported"):
+        stages.judged(tests, [passed[0], Result("6.12", "b", "skipped", 0)])
+
+
+def test_make_test_has_all_of_the_drivers_quick_tests_for_the_oldest_kernel_and_the_newest() -> None:
+    names = [kernel.name for kernel in KERNELS]
+    assert len(stages.core()) > 10
+    for test in stages.core():
+        assert {names[0], names[-1]} <= set(test.kernels(names)), test.name
 
 
 def test_rows_run_at_once() -> None:
