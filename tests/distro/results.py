@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from tests.distro.cells import DRIVER, Cell, Outcome, Stage
-from tests.driver.bench.cache import Cache, digest
+from tests.driver.bench.cache import Cache
 from tests.driver.bench.kernels import by_name, locate
-from tests.driver.bench.run import run
+from tests.driver.bench.tracked import tree_key
 
 TREE = Path(__file__).resolve().parents[2]
 OUTPUT = TREE / "dist/matrix"
@@ -26,13 +26,6 @@ OF_PACKAGES = (
 def sources(stage: Stage) -> tuple[str, ...]:
     """What a stage's result depends on in the tree."""
     return SOURCES if stage in DRIVER else (*SOURCES, *OF_PACKAGES)
-
-
-def source_key(tree: Path, names: Sequence[str]) -> str:
-    """A hash of everything that results depend on in the tree, as it stands there; of .md files none does."""
-    listed = run(["git", "ls-files", "-co", "--exclude-standard", *names], cwd=tree).stdout.splitlines()
-    files = sorted(name for name in listed if (tree / name).is_file() and not name.endswith(".md"))
-    return digest(*(f"{name}\0{(tree / name).read_text(encoding='utf-8', errors='replace')}" for name in files))
 
 
 def with_package(cache: Cache, cell: Cell, guest: str) -> Cell:
@@ -61,7 +54,7 @@ class Kept:
     @classmethod
     def of_now(cls, output: Path) -> Kept:
         """For the sources as they are now: what is changed while stages run is not what ran."""
-        return cls(output / "cells", {stage: source_key(TREE, sources(stage)) for stage in Stage}.__getitem__)
+        return cls(output / "cells", {stage: tree_key(TREE, sources(stage)) for stage in Stage}.__getitem__)
 
     def __init__(self, directory: Path, key: Callable[[Stage], str]) -> None:
         self._directory = directory

@@ -12,7 +12,6 @@ from hotcopy import __version__
 from installer import pyz
 from tests.distro.cells import Row, Stage
 from tests.distro.chain import install, reboot, uninstall
-from tests.distro.repository import packages
 from tests.distro.rig import Rig, StageError, Step
 from tests.distro.rows import CURRENT
 from tests.driver.bench.bench import Bench
@@ -21,6 +20,7 @@ from tests.driver.bench.guest import Guest
 from tests.driver.bench.machine import Disk, Machine
 from tests.driver.bench.module import build_module
 from tests.driver.bench.session import GuestTest, Result, list_tests, run_tests
+from tests.packages.building import packages
 
 PACKAGES = ("hotcopy", "hotcopy-dkms", "hotcopy-installer")
 LOAD = """set -e

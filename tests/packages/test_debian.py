@@ -15,7 +15,7 @@ from installer.exitcodes import ExitCode
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.kernels import locate
 from tests.packages.booted import UNPACK, booted, with_installer, works
-from tests.packages.conftest import hotcopy_install
+from tests.packages.building import hotcopy_install
 from tests.packages.keys import Keyring
 from tests.packages.older import OLDER, build_older
 from tests.packages.trees import Tree, debian_tree

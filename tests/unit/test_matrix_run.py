@@ -169,7 +169,7 @@ def test_resume_keeps_what_passed_with_the_same_sources(tmp_path: Path) -> None:
 def test_what_changes_while_stages_run_is_not_what_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cell is kept under the sources as they were at the start."""
     now = "before"
-    monkeypatch.setattr(results, "source_key", lambda _tree, _names: now)
+    monkeypatch.setattr(results, "tree_key", lambda _tree, _names: now)
     one = Cell(HERE.name, Stage.BUILD, Outcome.PASSED)
     started = Kept.of_now(tmp_path)
     now = "after"
