@@ -38,7 +38,11 @@ def grammar() -> argparse.ArgumentParser:
     )
     add("--stage", action="append", choices=[stage.value for stage in stages.STEPS], help="may be repeated")
     add("--jobs", type=int, default=at_once(), metavar="N", help="rows at once (%(default)s)")
-    add("--resume", action="store_true", help="keep what passed in earlier runs of the same sources")
+    add(
+        "--resume",
+        action="store_true",
+        help="keep the cells of earlier runs of the same sources; of those asked for, what failed runs again",
+    )
     add("--provider", choices=("qemu", "vagrant"), default="qemu", help="where guests come from (%(default)s)")
     add(
         "--hypervisor",
@@ -112,7 +116,7 @@ def main() -> int:
         finish=rig.end,
     )
     try:
-        cells = [named(cell) for cell in run(plan, jobs, kept.passed() if options.resume else {}, keep)]
+        cells = [named(cell) for cell in run(plan, jobs, kept.ran() if options.resume else {}, keep)]
     finally:
         bench.stop()
     write(every, cells, output, page=not vagrant and (options.page or not (options.row or options.stage)))

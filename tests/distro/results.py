@@ -69,12 +69,11 @@ class Kept:
         scratch.write_text(json.dumps(as_dict(cell)), encoding="utf-8")
         scratch.rename(path)
 
-    def passed(self) -> dict[tuple[str, Stage], Cell]:
-        """What need not run again."""
+    def ran(self) -> dict[tuple[str, Stage], Cell]:
+        """What has run, passed or failed."""
         found = {}
         for stage in Stage:
             for path in (self._directory / self._key(stage)).glob(f"*:{stage.value}.json"):
                 cell = from_dict(json.loads(path.read_text(encoding="utf-8")))
-                if cell.outcome is Outcome.PASSED:
-                    found[cell.row, stage] = cell
+                found[cell.row, stage] = cell
         return found
