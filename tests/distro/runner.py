@@ -15,6 +15,7 @@ from tests.driver.bench.guest import GuestError
 from tests.driver.bench.run import CommandError
 
 LEFT_OUT = "not asked for in this run"
+LONG = 160  # characters of a reason
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,11 @@ def _obstacle(plan: Plan, row: Row, stage: Stage, cells: Mapping[Stage, Cell]) -
     return ""
 
 
+def _short(line: str) -> str:
+    """Of a long command its beginning, and how it ended; the log has all of it."""
+    return line if len(line) <= LONG else f"{line[: LONG // 2]} ... {line.rpartition(': ')[2][-LONG // 2 :]}"
+
+
 def _step(row: Row, stage: Stage, step: Callable[[Row], str]) -> Cell:
     begin = time.monotonic()
 
@@ -94,6 +100,6 @@ def _step(row: Row, stage: Stage, step: Callable[[Row], str]) -> Cell:
         return ended(Outcome.NOT_RUN, f"no packages reachable here: {error.args[0]}")
     except (StageError, CommandError, GuestError, OSError) as error:
         text = str(error) or type(error).__name__
-        return ended(Outcome.FAILED, text.splitlines()[0], text)
+        return ended(Outcome.FAILED, _short(text.splitlines()[0]), text)
     except Exception as error:  # a fault of a stage's own must not take the other rows along
         return ended(Outcome.FAILED, f"{type(error).__name__}: {error}".splitlines()[0])

@@ -24,6 +24,7 @@ from tests.distro.rows import RPM_GUEST, box_rows, chosen, rows
 from tests.distro.runner import LEFT_OUT, Plan, run
 from tests.driver.bench.debian import NoPackageError
 from tests.driver.bench.kernels import KERNELS
+from tests.driver.bench.run import CommandError
 from tests.driver.bench.session import GuestTest, Result
 
 HERE = Row("debian-13", "Debian 13", "6.12", "6.12", packages="deb")
@@ -91,6 +92,15 @@ def test_a_failure_stops_what_needs_it_and_nothing_else() -> None:
     for stage in (Stage.LOAD, Stage.SNAPSHOT):
         assert (cell(cells, HERE, stage).outcome, cell(cells, HERE, stage).reason) == (Outcome.NOT_RUN, "build failed")
     assert status(cells) == 1
+
+
+def test_a_long_command_is_cut_to_how_it_begins_and_ends() -> None:
+    def broken(_row: Row) -> str:
+        raise CommandError(f"mmdebstrap {'--option ' * 99}: exit 25\nE: the log")
+
+    failed = cell(cells_of(steps(detect=broken))[0], HERE, Stage.DETECT)
+    assert failed.reason.startswith("mmdebstrap --option") and failed.reason.endswith(" ... exit 25")
+    assert len(failed.reason) < 160 and failed.log.endswith("E: the log")
 
 
 def test_a_fault_of_a_stage_itself_is_a_failure_of_that_cell() -> None:
