@@ -29,8 +29,8 @@ def sources(stage: Stage) -> tuple[str, ...]:
 
 
 def with_package(cache: Cache, cell: Cell, guest: str) -> Cell:
-    """The cell, with the kernel package of the bench's kernel of this name, if it ran with one."""
-    if cell.package or cell.outcome is Outcome.NOT_RUN or not guest:
+    """The cell, with the kernel package of the bench's kernel of this name, if it ran with one: what is rendered does not."""
+    if cell.package or cell.outcome is Outcome.NOT_RUN or cell.stage is Stage.RENDER or not guest:
         return cell
     found = locate(cache, by_name(guest))
     return replace(cell, package=f"{found.package} {found.version}")

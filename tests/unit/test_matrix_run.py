@@ -18,10 +18,11 @@ from tests.distro.known import KnownFailure
 from tests.distro.report.machine import as_json, as_junit
 from tests.distro.report.pages import as_html, as_markdown
 from tests.distro.report.table import status, summary
-from tests.distro.results import Kept, from_dict, sources
+from tests.distro.results import Kept, from_dict, sources, with_package
 from tests.distro.rig import StageError
 from tests.distro.rows import RPM_GUEST, box_rows, chosen, rows
 from tests.distro.runner import LEFT_OUT, Plan, run
+from tests.driver.bench.cache import Cache
 from tests.driver.bench.debian import NoPackageError
 from tests.driver.bench.kernels import KERNELS
 from tests.driver.bench.run import CommandError
@@ -188,6 +189,12 @@ def test_what_changes_while_stages_run_is_not_what_ran(tmp_path: Path, monkeypat
     now = "after"
     started.keep(one)
     assert set(started.ran()) == {(HERE.name, Stage.BUILD)} and not Kept.of_now(tmp_path).ran()
+
+
+def test_packages_are_rendered_for_a_row_whose_kernel_cannot_be_found(tmp_path: Path) -> None:
+    """There is no archive in this cache: whoever asks for the kernel fails."""
+    one = Cell("debian-13/6.16", Stage.RENDER, Outcome.PASSED)
+    assert with_package(Cache(tmp_path), one, "6.16") == one
 
 
 def test_the_drivers_tests_are_a_cell_only_if_all_passed() -> None:
