@@ -23,7 +23,8 @@ test-install: ## hotcopy-install on fresh machines: Debian 11, 12 and 13 in gues
 
 test-packages: ## packages through the real apt, dnf and DKMS on Debian 11, 12 and 13, booted then: an hour and more
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare && \
-	"$$python" -m pytest -v --installs tests/packages tests/driver/test_packages.py tests/distro
+	"$$python" -m pytest -v --installs tests/packages tests/driver/test_packages.py \
+	tests/distro/test_quarter.py::test_from_packages_to_their_removal
 
 lint: ## ruff, mypy, shellcheck, and the driver with W=1 and sparse
 	@$(PREPARE) "$$python" -m pytest -v tests/lint

@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if item.get_closest_marker("installs")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
-    items.sort(key=lambda item: guest_parameters(item) is not None)
+    items.sort(key=lambda item: guest_parameters(item) is not None or item.get_closest_marker("waits") is not None)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -6,7 +6,6 @@ import argparse
 import datetime
 import functools
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from installer.matrix.load import load
@@ -19,17 +18,14 @@ from tests.distro.providers.vagrant import Vagrant, missing
 from tests.distro.report.machine import as_json, as_junit
 from tests.distro.report.pages import as_html, as_markdown
 from tests.distro.report.table import status, summary
-from tests.distro.results import Kept, source_key, sources
+from tests.distro.results import OUTPUT, TREE, Kept, with_package
 from tests.distro.rig import Rig
 from tests.distro.rows import box_rows, chosen, rows
 from tests.distro.runner import Plan, run
 from tests.driver.bench.bench import Bench
-from tests.driver.bench.kernels import by_name, locate
 from tests.driver.bench.progress import say
 from tests.driver.bench.runs import at_once
 
-TREE = Path(__file__).resolve().parents[2]
-OUTPUT = TREE / "dist/matrix"
 PAGE = TREE / "docs/matrix.md"
 
 
@@ -42,7 +38,11 @@ def grammar() -> argparse.ArgumentParser:
     )
     add("--stage", action="append", choices=[stage.value for stage in stages.STEPS], help="may be repeated")
     add("--jobs", type=int, default=at_once(), metavar="N", help="rows at once (%(default)s)")
-    add("--resume", action="store_true", help="keep what passed in earlier runs of the same sources")
+    add(
+        "--resume",
+        action="store_true",
+        help="keep the cells of earlier runs of the same sources; of those asked for, what failed runs again",
+    )
     add("--provider", choices=("qemu", "vagrant"), default="qemu", help="where guests come from (%(default)s)")
     add(
         "--hypervisor",
@@ -87,7 +87,7 @@ def main() -> int:
     if vagrant and missing():
         parser.error(missing())
     bench, output = Bench(), OUTPUT / options.provider if vagrant else OUTPUT
-    kept = Kept(output / "cells", functools.cache(lambda stage: source_key(TREE, sources(stage))))
+    kept = Kept.of_now(output)
     provider: Provider = Qemu(bench)
     if vagrant:
         boxes = {distro.key: distro.boxes[hypervisor] for distro in matrix.distros if hypervisor in distro.boxes}
@@ -102,10 +102,7 @@ def main() -> int:
         )
 
     def named(cell: Cell) -> Cell:
-        if vagrant or cell.package or cell.outcome is Outcome.NOT_RUN or not guests[cell.row]:
-            return cell
-        found = locate(bench.cache, by_name(guests[cell.row]))
-        return replace(cell, package=f"{found.package} {found.version}")
+        return with_package(bench.cache, cell, "" if vagrant else guests[cell.row])
 
     steps = stages.BOX_STEPS if vagrant else stages.STEPS
     plan = Plan(
@@ -119,7 +116,7 @@ def main() -> int:
         finish=rig.end,
     )
     try:
-        cells = [named(cell) for cell in run(plan, jobs, kept.passed() if options.resume else {}, keep)]
+        cells = [named(cell) for cell in run(plan, jobs, kept.ran() if options.resume else {}, keep)]
     finally:
         bench.stop()
     write(every, cells, output, page=not vagrant and (options.page or not (options.row or options.stage)))

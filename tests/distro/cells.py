@@ -39,7 +39,7 @@ class Row:
 
     distro: str  # the key in matrix.yaml
     title: str
-    kernel: str  # its series, with a flavour: "6.1-rt"; "current" where it follows upstream
+    kernel: str  # its series, with a flavour: "6.1-rt", "6.1-oldest"; "current" where it follows upstream
     guest: str  # the bench's name of the kernel; empty: no guest of it can be made here
     reason: str = ""  # why not
     packages: str = ""  # what is built for it here: "deb", or a target of RPM; empty: nothing

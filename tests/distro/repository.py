@@ -1,4 +1,4 @@
-"""hotcopy-install build and publish: every package there is, in a signed repository that a guest finds at /run/repo."""
+"""hotcopy-install publish: every package there is, in a signed repository that a guest finds at /run/repo."""
 
 from __future__ import annotations
 
@@ -6,41 +6,25 @@ import shutil
 import threading
 from pathlib import Path
 
-from installer import cli
-from tests.distro.results import source_key
 from tests.driver.bench.bench import Bench
-from tests.driver.bench.cache import Cache, digest
+from tests.driver.bench.cache import digest
 from tests.driver.bench.progress import step
-from tests.driver.bench.run import CommandError
+from tests.driver.bench.tracked import tree_key
+from tests.packages.building import TREE, hotcopy_install, packages
 from tests.packages.keys import Keyring
 from tests.packages.prebuilt import build_modules, make_certificate
 from tests.packages.rpmhost import build_host
 
-TREE = Path(__file__).resolve().parents[2]
-# What packages are made of, and with.
-SOURCES = (
-    *("hotcopy", "installer", "kmod", "packaging", "docs/man", "matrix.yaml", "pyproject.toml", "LICENSE"),
-    *("tests/distro/repository.py", "tests/packages/prebuilt.py", "tests/packages/rpmhost.py"),
+# What a repository is made with; its packages have a key of their own.
+MADE_WITH = (
+    "installer/publish",
+    "tests/distro/repository.py",
+    "tests/packages/prebuilt.py",
+    "tests/packages/rpmhost.py",
 )
 URL = "file:///run/repo"
 SIGNER = "Hot Copy test"  # of compiled drivers, as make_certificate() names it
 _environment = threading.Lock()  # gpg's home, and the PATH of build_modules(), are this process's own
-
-
-def _install(*words: str | Path) -> None:
-    status = cli.main([str(word) for word in words])
-    if status != 0:
-        raise CommandError(f"hotcopy-install {words[0]}: exit status {status}")
-
-
-def packages(cache: Cache) -> Path:
-    """deb/*.deb and rpm/TARGET/*.rpm of this tree as it stands; built once."""
-
-    def build(path: Path) -> None:
-        with step("packages: .deb, and .rpm for every target"):
-            _install("build", path)
-
-    return cache.entry("built", "packages", source_key(TREE, SOURCES), build)
 
 
 def repository(bench: Bench, modules_for: str = "") -> Path:
@@ -66,7 +50,7 @@ def repository(bench: Bench, modules_for: str = "") -> Path:
             keyring = Keyring.make(path / "gpg")
             try:
                 with keyring.used():
-                    _install("publish", path / "repo", "--from", some, "--key", keyring.ours, "--url", URL)
+                    hotcopy_install("publish", path / "repo", "--from", some, "--key", keyring.ours, "--url", URL)
             finally:
                 keyring.close()
         build_host(path / "repo/host.rpm")
@@ -74,4 +58,7 @@ def repository(bench: Bench, modules_for: str = "") -> Path:
             shutil.rmtree(path / scratch, ignore_errors=True)
 
     name = f"for-{modules_for}" if modules_for else "all"
-    return bench.cache.entry("repository", name, digest("1", made.name, release), build) / "repo"
+    return (
+        bench.cache.entry("repository", name, digest("1", made.name, release, tree_key(TREE, MADE_WITH)), build)
+        / "repo"
+    )

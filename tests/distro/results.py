@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from tests.distro.cells import DRIVER, Cell, Outcome, Stage
-from tests.driver.bench.cache import digest
-from tests.driver.bench.run import run
+from tests.driver.bench.cache import Cache
+from tests.driver.bench.kernels import by_name, locate
+from tests.driver.bench.tracked import tree_key
+
+TREE = Path(__file__).resolve().parents[2]
+OUTPUT = TREE / "dist/matrix"
 
 # A result holds for these and no others: with any of them changed, the stage runs anew.
 SOURCES = ("hotcopy", "installer", "kmod", "matrix.yaml", "packaging", "tests/distro/stages.py", "tests/driver")
@@ -24,11 +28,12 @@ def sources(stage: Stage) -> tuple[str, ...]:
     return SOURCES if stage in DRIVER else (*SOURCES, *OF_PACKAGES)
 
 
-def source_key(tree: Path, names: Sequence[str]) -> str:
-    """A hash of everything that results depend on in the tree, as it stands there; of .md files none does."""
-    listed = run(["git", "ls-files", "-co", "--exclude-standard", *names], cwd=tree).stdout.splitlines()
-    files = sorted(name for name in listed if (tree / name).is_file() and not name.endswith(".md"))
-    return digest(*(f"{name}\0{(tree / name).read_text(encoding='utf-8', errors='replace')}" for name in files))
+def with_package(cache: Cache, cell: Cell, guest: str) -> Cell:
+    """The cell, with the kernel package of the bench's kernel of this name, if it ran with one: what is rendered does not."""
+    if cell.package or cell.outcome is Outcome.NOT_RUN or cell.stage is Stage.RENDER or not guest:
+        return cell
+    found = locate(cache, by_name(guest))
+    return replace(cell, package=f"{found.package} {found.version}")
 
 
 def as_dict(cell: Cell) -> dict[str, object]:
@@ -46,6 +51,11 @@ def from_dict(value: Mapping[str, object]) -> Cell:
 class Kept:
     """A directory with a file for each cell that ran, below one of a state of its stage's sources."""
 
+    @classmethod
+    def of_now(cls, output: Path) -> Kept:
+        """For the sources as they are now: what is changed while stages run is not what ran."""
+        return cls(output / "cells", {stage: tree_key(TREE, sources(stage)) for stage in Stage}.__getitem__)
+
     def __init__(self, directory: Path, key: Callable[[Stage], str]) -> None:
         self._directory = directory
         self._key = key
@@ -59,12 +69,11 @@ class Kept:
         scratch.write_text(json.dumps(as_dict(cell)), encoding="utf-8")
         scratch.rename(path)
 
-    def passed(self) -> dict[tuple[str, Stage], Cell]:
-        """What need not run again."""
+    def ran(self) -> dict[tuple[str, Stage], Cell]:
+        """What has run, passed or failed."""
         found = {}
         for stage in Stage:
             for path in (self._directory / self._key(stage)).glob(f"*:{stage.value}.json"):
                 cell = from_dict(json.loads(path.read_text(encoding="utf-8")))
-                if cell.outcome is Outcome.PASSED:
-                    found[cell.row, stage] = cell
+                found[cell.row, stage] = cell
         return found

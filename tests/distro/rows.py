@@ -10,11 +10,12 @@ from installer.matrix.model import Distro, Matrix, PackageFormat, Provider, Tier
 from tests.distro.cells import Row
 from tests.driver.bench.kernels import FURTHER, KERNELS
 
-SUITES = {"debian-11": "bullseye", "debian-12": "bookworm", "debian-13": "trixie"}
+SUITES = {"debian-11": "bullseye", "debian-12": "bookworm", "debian-13": "trixie", "debian-testing": "forky"}
 UNREACHABLE = (
     "no packages of it are reachable here, hence no guest: vagrant up {key} on a machine that has a hypervisor"
 )
 BOXLESS = "no packages of it are reachable here, hence no guest, and there is no Vagrant box"
+CURRENT = "current"  # the kernel of what follows upstream
 OTHER_SERIES = "none of its kernels of this series is among those the bench finds"
 # The real dnf, rpm and the packages for EL 9; kernel and userland are Debian's, since nobody else's are reachable here.
 RPM_GUEST = Row(
@@ -39,7 +40,7 @@ def rows(matrix: Matrix) -> Iterator[Row]:
             yield Row(distro.key, distro.title, kernel, "", reason, packages)
         else:
             reason = (UNREACHABLE if distro.boxes else BOXLESS).format(key=distro.key)
-            for kernel in distro.kernels or ("current",):
+            for kernel in distro.kernels or (CURRENT,):
                 yield Row(distro.key, distro.title, kernel, "", reason, packages)
     yield RPM_GUEST
 
@@ -63,8 +64,9 @@ def packages_of(distro: Distro) -> str:
 
 def _debian(distro: Distro, newest: str) -> Iterator[Row]:
     # The bench calls the newest 7 "7.x": detect finds out whether it still is the newest of matrix.yaml.
+    names = {"7.x": newest, "testing": CURRENT}
     known = {
-        newest if kernel.name == "7.x" else kernel.name: kernel.name
+        names.get(kernel.name, kernel.name): kernel.name
         for kernel in (*KERNELS, *FURTHER)
         if kernel.suite == SUITES[distro.key]
     }
@@ -74,7 +76,7 @@ def _debian(distro: Distro, newest: str) -> Iterator[Row]:
 
 
 def _age(kernel: str) -> tuple[tuple[int, ...], str]:
-    series, _, flavour = kernel.partition("-")
+    series, _, flavour = kernel.replace(CURRENT, "999").partition("-")
     return tuple(int(part) for part in series.split(".")), flavour
 
 

@@ -15,6 +15,7 @@ from tests.driver.bench.guest import GuestError
 from tests.driver.bench.run import CommandError
 
 LEFT_OUT = "not asked for in this run"
+LONG = 160  # characters of a reason
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,11 @@ class Plan:
 
 
 def run(plan: Plan, jobs: int, had: Mapping[tuple[str, Stage], Cell], keep: Callable[[Cell], None]) -> list[Cell]:
-    """Every cell of every row, in order; what ``had`` holds is taken over, each new one that ran goes to ``keep`` at once."""
+    """Every cell of every row, in order; each new one that ran goes to ``keep`` at once.
+
+    Of ``had``, cells of earlier runs, those that passed do not run again, and those that failed are shown where this run was not
+    asked for them.
+    """
     with ThreadPoolExecutor(jobs) as pool:
         results = list(pool.map(lambda row: _row(plan, row, had, keep), plan.rows))
     return [cell for cells in results for cell in cells]
@@ -43,7 +48,7 @@ def _row(plan: Plan, row: Row, had: Mapping[tuple[str, Stage], Cell], keep: Call
     for stage in Stage:
         reason = _obstacle(plan, row, stage, cells)
         earlier = had.get((row.name, stage))
-        if earlier and not row.obstacle(stage) and stage in plan.steps:
+        if earlier and _stands(earlier, reason) and not row.obstacle(stage) and stage in plan.steps:
             cells[stage] = judged(earlier, plan.known)
         elif reason:
             cells[stage] = Cell(row.name, stage, Outcome.NOT_RUN, reason=reason)
@@ -53,6 +58,11 @@ def _row(plan: Plan, row: Row, had: Mapping[tuple[str, Stage], Cell], keep: Call
             cells[stage] = judged(done, plan.known)
     plan.finish(row)
     return list(cells.values())
+
+
+def _stands(earlier: Cell, reason: str) -> bool:
+    """Whether an earlier cell still is what there is to say; ``reason`` is why the stage does not run, if it does not."""
+    return earlier.outcome is Outcome.PASSED or reason == LEFT_OUT
 
 
 def _obstacle(plan: Plan, row: Row, stage: Stage, cells: Mapping[Stage, Cell]) -> str:
@@ -73,6 +83,11 @@ def _obstacle(plan: Plan, row: Row, stage: Stage, cells: Mapping[Stage, Cell]) -
     return ""
 
 
+def _short(line: str) -> str:
+    """Of a long command its beginning, and how it ended; the log has all of it."""
+    return line if len(line) <= LONG else f"{line[: LONG // 2]} ... {line.rpartition(': ')[2][-LONG // 2 :]}"
+
+
 def _step(row: Row, stage: Stage, step: Callable[[Row], str]) -> Cell:
     begin = time.monotonic()
 
@@ -85,6 +100,6 @@ def _step(row: Row, stage: Stage, step: Callable[[Row], str]) -> Cell:
         return ended(Outcome.NOT_RUN, f"no packages reachable here: {error.args[0]}")
     except (StageError, CommandError, GuestError, OSError) as error:
         text = str(error) or type(error).__name__
-        return ended(Outcome.FAILED, text.splitlines()[0], text)
+        return ended(Outcome.FAILED, _short(text.splitlines()[0]), text)
     except Exception as error:  # a fault of a stage's own must not take the other rows along
         return ended(Outcome.FAILED, f"{type(error).__name__}: {error}".splitlines()[0])

@@ -23,7 +23,7 @@ from tests.driver.bench.guest import Guest
 from tests.driver.bench.machine import Disk, Machine
 from tests.driver.bench.run import run
 from tests.driver.test_install import PROGRAM, kill_in
-from tests.packages.conftest import hotcopy_install
+from tests.packages.building import hotcopy_install
 from tests.packages.keys import Keyring
 from tests.packages.older import OLDER, build_older
 from tests.packages.prebuilt import build_modules, build_older_modules

@@ -9,18 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from installer import cli
+from tests.driver.bench.bench import Bench
 from tests.driver.bench.run import run
+from tests.packages.building import TREE, hotcopy_install, packages
 from tests.packages.keys import Keyring
 from tests.packages.web import Web, serve
 
-TREE = Path(__file__).resolve().parents[2]
 WORDS = ("--rpm", "--deb", "--target", "el9", "--target", "suse")  # the other targets: test_build.py
-
-
-def hotcopy_install(*words: str | Path) -> None:
-    """Runs it; it must succeed."""
-    assert cli.main([str(word) for word in words]) == 0
 
 
 def rpmlint(*packages: Path) -> str:
@@ -32,11 +27,9 @@ def rpmlint(*packages: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(bench: Bench) -> Path:
     """What hotcopy-install build makes: .deb and every target's .rpm."""
-    place = tmp_path_factory.mktemp("built")
-    hotcopy_install("build", place)
-    return place
+    return packages(bench.cache)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.chroots import build_chroot
 from tests.driver.bench.run import run
-from tests.packages.conftest import hotcopy_install
+from tests.packages.building import hotcopy_install
 
 _MAKE = """#!/bin/sh
 # Paths below the chroot are given as the chroot knows them; the headers are its own. debhelper's make is the host's.

@@ -11,7 +11,8 @@ from hotcopy import __version__
 from installer import payload
 from installer.build.targets import TARGETS, by_key
 from tests.driver.bench.run import run
-from tests.packages.conftest import TREE, WORDS, hotcopy_install, rpmlint
+from tests.packages.building import TREE, hotcopy_install
+from tests.packages.conftest import WORDS, rpmlint
 
 PACKAGES = ("hotcopy", "hotcopy-dkms", "hotcopy-installer")
 

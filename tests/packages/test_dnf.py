@@ -14,7 +14,8 @@ from installer.exitcodes import ExitCode
 from installer.families import packager
 from installer.matrix.model import Family
 from tests.driver.bench.run import run
-from tests.packages.conftest import hotcopy_install, rpmlint
+from tests.packages.building import hotcopy_install
+from tests.packages.conftest import rpmlint
 from tests.packages.keys import Keyring
 from tests.packages.web import Web
 

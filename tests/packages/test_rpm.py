@@ -14,7 +14,7 @@ from hotcopy import __version__
 from installer.exitcodes import ExitCode
 from tests.driver.bench.bench import Bench
 from tests.packages.booted import booted, with_installer, works
-from tests.packages.conftest import hotcopy_install
+from tests.packages.building import hotcopy_install
 from tests.packages.keys import Keyring
 from tests.packages.machine_key import give_key, is_signed
 from tests.packages.older import OLDER, build_older

@@ -16,7 +16,7 @@ import pytest
 from installer.matrix.dpkg_order import dpkg_compare
 from tests.driver.bench.bootfiles import load_order, unpacked
 from tests.driver.bench.cache import GRACE, Cache, digest
-from tests.driver.bench.debian import NoPackageError, Package, newest, parse_packages
+from tests.driver.bench.debian import NoPackageError, Package, newest, oldest, parse_packages
 from tests.driver.bench.kernels import DEBUG, FURTHER, KERNELS, KernelPackage, by_name
 from tests.driver.bench.machine import Disk
 from tests.driver.bench.module import complaints, source_key
@@ -52,6 +52,7 @@ def test_newest_goes_by_version_not_by_name() -> None:
         Package("linux-image-6.12.20+deb13-amd64", "6.12.20-1"),
     ]
     assert newest(found, by_name("6.12").image) == found[1]
+    assert oldest(found, by_name("6.12").image) == found[0]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def test_other_flavours_are_not_taken(name: str) -> None:
 
 def test_kernel_rows_are_distinct() -> None:
     """A name is a key of the cache and of the command line."""
-    names = [kernel.name for kernel in KERNELS]
+    names = [kernel.name for kernel in (*KERNELS, *FURTHER, DEBUG)]
     assert len(set(names)) == len(names)
     assert KernelPackage(KERNELS[0], "linux-image-5.10.0-46-amd64", "5").release == "5.10.0-46-amd64"
 
@@ -148,6 +149,8 @@ def test_what_no_kernel_changes_runs_on_the_oldest_and_the_newest() -> None:
     old, new = GuestTest("a[1]", ("two_kernels",), 1).kernels(names)
     assert old in names[:2] and new in names[2:]
     assert GuestTest("a[1]", ("two_kernels",), 1).kernels(["6.12"]) == ["6.12"]
+    assert GuestTest("test_driver_a", ("two_kernels", "quick"), 1).kernels(names) == ["5.10", "7.x"]
+    assert GuestTest("test_driver_a", ("two_kernels", "quick"), 1).kernels(names, thorough=True) == names
     assert GuestTest("a[1]", ("two_kernels", "one_kernel"), 1).kernels(names) in ([name] for name in names)
 
 

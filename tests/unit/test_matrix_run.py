@@ -12,17 +12,21 @@ import pytest
 
 from installer.matrix.load import load
 from installer.matrix.model import Level, Provider, Tier
-from tests.distro import known, stages
+from tests.distro import known, results, stages
 from tests.distro.cells import DRIVER, Cell, Outcome, Row, Stage
 from tests.distro.known import KnownFailure
 from tests.distro.report.machine import as_json, as_junit
 from tests.distro.report.pages import as_html, as_markdown
 from tests.distro.report.table import status, summary
-from tests.distro.results import Kept, from_dict, sources
+from tests.distro.results import Kept, from_dict, sources, with_package
 from tests.distro.rig import StageError
 from tests.distro.rows import RPM_GUEST, box_rows, chosen, rows
 from tests.distro.runner import LEFT_OUT, Plan, run
+from tests.driver.bench.cache import Cache
 from tests.driver.bench.debian import NoPackageError
+from tests.driver.bench.kernels import KERNELS
+from tests.driver.bench.run import CommandError
+from tests.driver.bench.session import GuestTest, Result
 
 HERE = Row("debian-13", "Debian 13", "6.12", "6.12", packages="deb")
 AWAY = Row("rhel-9", "RHEL 9", "5.14", "", "no packages of it are reachable here")
@@ -91,6 +95,15 @@ def test_a_failure_stops_what_needs_it_and_nothing_else() -> None:
     assert status(cells) == 1
 
 
+def test_a_long_command_is_cut_to_how_it_begins_and_ends() -> None:
+    def broken(_row: Row) -> str:
+        raise CommandError(f"mmdebstrap {'--option ' * 99}: exit 25\nE: the log")
+
+    failed = cell(cells_of(steps(detect=broken))[0], HERE, Stage.DETECT)
+    assert failed.reason.startswith("mmdebstrap --option") and failed.reason.endswith(" ... exit 25")
+    assert len(failed.reason) < 160 and failed.log.endswith("E: the log")
+
+
 def test_a_fault_of_a_stage_itself_is_a_failure_of_that_cell() -> None:
     def broken(_row: Row) -> str:
         raise KeyError("facts")
@@ -152,16 +165,54 @@ def test_resume_keeps_what_passed_with_the_same_sources(tmp_path: Path) -> None:
     _, ran = cells_of(steps(snapshot=fails))
     for one in ran:
         Kept(tmp_path, lambda _stage: "key").keep(one)
-    had = Kept(tmp_path, lambda _stage: "key").passed()
-    assert {stage for _, stage in had} == set(stages.STEPS) - {Stage.SNAPSHOT}
-    assert Kept(tmp_path, lambda _stage: "another").passed() == {}
+    had = Kept(tmp_path, lambda _stage: "key").ran()
+    assert {stage for _, stage in had} == set(stages.STEPS)
+    assert Kept(tmp_path, lambda _stage: "another").ran() == {}
     # A change of what only packages depend on costs the stages of packages.
-    changed = Kept(tmp_path, lambda stage: "key" if stage in DRIVER else "another").passed()
-    assert {stage for _, stage in changed} == set(DRIVER) - {Stage.SNAPSHOT}
+    changed = Kept(tmp_path, lambda stage: "key" if stage in DRIVER else "another").ran()
+    assert {stage for _, stage in changed} == set(DRIVER)
     assert set(sources(Stage.BUILD)) < set(sources(Stage.INSTALL))
     cells, again = cells_of(steps(), had=had)
     assert [one.stage for one in again] == [Stage.SNAPSHOT]
     assert cell(cells, HERE, Stage.BUILD) == cell(ran, HERE, Stage.BUILD)
+    # Nor does a failure vanish because the next run is of other stages.
+    cells, again = cells_of(steps(), had=had, only=(Stage.BUILD,))
+    assert not again and cell(cells, HERE, Stage.SNAPSHOT) == cell(ran, HERE, Stage.SNAPSHOT) and status(cells) == 1
+
+
+def test_what_changes_while_stages_run_is_not_what_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell is kept under the sources as they were at the start."""
+    now = "before"
+    monkeypatch.setattr(results, "tree_key", lambda _tree, _names: now)
+    one = Cell(HERE.name, Stage.BUILD, Outcome.PASSED)
+    started = Kept.of_now(tmp_path)
+    now = "after"
+    started.keep(one)
+    assert set(started.ran()) == {(HERE.name, Stage.BUILD)} and not Kept.of_now(tmp_path).ran()
+
+
+def test_packages_are_rendered_for_a_row_whose_kernel_cannot_be_found(tmp_path: Path) -> None:
+    """There is no archive in this cache: whoever asks for the kernel fails."""
+    one = Cell("debian-13/6.16", Stage.RENDER, Outcome.PASSED)
+    assert with_package(Cache(tmp_path), one, "6.16") == one
+
+
+def test_the_drivers_tests_are_a_cell_only_if_all_passed() -> None:
+    """Also where make test has run them, which may have been told to run fewer."""
+    tests = [GuestTest(name, ("quick",), 1) for name in ("a", "b")]
+    passed = [Result("6.12", test.name, "passed", 1.5) for test in tests]
+    assert stages.judged(tests, passed) == "2 tests passed\na: passed, 1.5 s\nb: passed, 1.5 s"
+    with pytest.raises(StageError, match="0 of 2 tests failed, 1 reported"):
+        stages.judged(tests, passed[:1])
+    with pytest.raises(StageError, match="1 of 2 tests failed, 2 reported"):
+        stages.judged(tests, [passed[0], Result("6.12", "b", "skipped", 0)])
+
+
+def test_make_test_has_all_of_the_drivers_quick_tests_for_the_oldest_kernel_and_the_newest() -> None:
+    names = [kernel.name for kernel in KERNELS]
+    assert len(stages.core()) > 10
+    for test in stages.core():
+        assert {names[0], names[-1]} <= set(test.kernels(names)), test.name
 
 
 def test_rows_run_at_once() -> None:
@@ -231,7 +282,7 @@ def test_choosing_rows() -> None:
     every = list(rows(load()))
     assert chosen(every, []) == every
     assert {row.distro for row in chosen(every, ["debian-12", "rocky-9/5.14"])} == {"debian-12", "rocky-9"}
-    assert {row.kernel for row in chosen(every, ["debian-12/6.1-*"])} == {"6.1-cloud", "6.1-rt"}
+    assert {row.kernel for row in chosen(every, ["debian-12/6.1-*"])} == {"6.1-cloud", "6.1-oldest", "6.1-rt"}
     with pytest.raises(LookupError, match=r"no row 'debian-99'; there are: debian-13/6\.12"):
         chosen(every, ["debian-99"])
 

@@ -6,10 +6,13 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from tests.driver.bench.run import CommandError, run
 
 DAEMONS = ("virtlogd", "libvirtd")
+# Where its QEMU, which is not root, may read kernels: root's home it may not enter.
+BOOT = Path("/var/lib/libvirt/boot")
 
 
 def _virsh(*words: str, check: bool = True) -> str:

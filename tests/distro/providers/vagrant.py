@@ -7,6 +7,7 @@ machine that has a hypervisor and a network.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +17,15 @@ from pathlib import Path
 from installer.matrix.model import Provider as Hypervisor
 from tests.distro.cells import Row
 from tests.distro.providers.box import build_box
-from tests.distro.providers.libvirt import libvirt
+from tests.distro.providers.libvirt import BOOT, libvirt
 from tests.distro.providers.reached import LISTING, SHARED, Reached, ssh, wait
-from tests.distro.repository import SIGNER, TREE, repository
+from tests.distro.repository import SIGNER, repository
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.progress import step
 from tests.driver.bench.run import CommandError, run
+from tests.packages.building import TREE
 
+HOME = BOOT / "hotcopy-vagrant"
 APT = """set -e
 cp /run/repo/hotcopy-archive-keyring.gpg /usr/share/keyrings/
 cp /run/repo/apt/hotcopy.sources /etc/apt/sources.list.d/
@@ -53,13 +56,11 @@ class Vagrant:
 
     def _environment(self) -> dict[str, str]:
         """A box of ours must not take the place of the user's: Vagrant has a home of its own then."""
-        home = self.bench.cache.root / "vagrant"
-        home.mkdir(parents=True, exist_ok=True)
         words = {"VAGRANT_CHECKPOINT_DISABLE": "1", "VAGRANT_CWD": str(TREE)}
         if self.local:
             words |= {
-                "VAGRANT_HOME": str(home / "home"),
-                "VAGRANT_DOTFILE_PATH": str(home / "machines"),
+                "VAGRANT_HOME": str(HOME),
+                "VAGRANT_DOTFILE_PATH": str(self.bench.cache.root / "vagrant"),
                 "HOTCOPY_CPUS": "1",  # with more, an emulated guest that patches its kernel's text may crash
             }
         return words
@@ -128,9 +129,9 @@ class Vagrant:
             return
         box, name = build_box(self.bench, self.local), self.box[row.distro]
         with libvirt() as virsh:
-            with step(f"{row.distro}: vagrant box add"):
-                self.vagrant("box", "add", "--force", "--name", name, "--provider", self.hypervisor.value, str(box))
             try:
+                with step(f"{row.distro}: vagrant box add"):
+                    self.vagrant("box", "add", "--force", "--name", name, "--provider", self.hypervisor.value, str(box))
                 yield
             finally:
                 # What Vagrant leaves in the pool would be taken for the next box of this name.
@@ -139,7 +140,7 @@ class Vagrant:
                     words = line.split()
                     if words and words[0].startswith(prefix):
                         virsh("vol-delete", "--pool", "default", words[0])
-                self.vagrant("box", "remove", "--force", "--all", name, check=False)
+                shutil.rmtree(HOME, ignore_errors=True)
 
 
 def missing() -> str:

@@ -62,12 +62,25 @@ def parse_packages(text: Iterable[str]) -> Iterator[Package]:
             yield Package(name, line[9:].strip())
 
 
-def newest(packages: Iterable[Package], pattern: str) -> Package:
-    """The package of the highest version whose whole name fits the pattern."""
+_BY_VERSION = functools.cmp_to_key(dpkg_compare)
+
+
+def _fitting(packages: Iterable[Package], pattern: str) -> list[Package]:
+    """Those whose whole name fits the pattern, the oldest first."""
     fitting = [package for package in packages if re.fullmatch(pattern, package.name)]
     if not fitting:
         raise NoPackageError(f"no package named {pattern}")
-    return max(fitting, key=lambda package: functools.cmp_to_key(dpkg_compare)(package.version))
+    return sorted(fitting, key=lambda package: _BY_VERSION(package.version))
+
+
+def newest(packages: Iterable[Package], pattern: str) -> Package:
+    """The package of the highest version whose whole name fits the pattern; NoPackageError."""
+    return _fitting(packages, pattern)[-1]
+
+
+def oldest(packages: Iterable[Package], pattern: str) -> Package:
+    """The package of the lowest version whose whole name fits the pattern; NoPackageError."""
+    return _fitting(packages, pattern)[0]
 
 
 @dataclass(frozen=True)
@@ -76,10 +89,11 @@ class Index:
 
     cache: Cache
     releases: tuple[str, ...]
+    name: str = "index"  # one for each set of releases: with others the indexes are fetched anew
 
     @property
     def _root(self) -> Path:
-        return self.cache.root / "index"
+        return self.cache.root / self.name
 
     def _options(self) -> list[str]:
         root = self._root
@@ -102,7 +116,7 @@ class Index:
         """Fetch the indexes unless they are fresh and of the same sources."""
         root, sources = self._root, "\n".join(map(source_line, self.releases)) + "\n"
         stamp, listing = root / "stamp", root / "sources.list"
-        with self.cache.lock("index"):
+        with self.cache.lock(self.name):
             same = listing.exists() and listing.read_text() == sources
             if same and stamp.exists() and stamp.stat().st_mtime > time.time() - fresh:
                 return
@@ -138,7 +152,7 @@ class Index:
     def headers(self, releases: Iterable[str]) -> frozenset[str]:
         """The kernel releases of which these Debian releases have headers: a backport's go before its image does."""
         wanted, listing = set(releases), self._root / "headers"
-        with self.cache.lock("index"):
+        with self.cache.lock(self.name):
             if not listing.exists() or listing.stat().st_mtime < (self._root / "kernels").stat().st_mtime:
                 lines = []
                 for release, path in self._files():

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from tests.driver.bench.cache import Cache
-from tests.driver.bench.debian import FRESH, Index, NoPackageError, newest
+from tests.driver.bench.debian import FRESH, Index, NoPackageError, newest, oldest
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,9 @@ class Kernel:
     )
     slow: int = 1  # how many times slower than Debian's: every patience is so much longer
     sparse: bool = True  # whether the suite's sparse and the headers package can check modules
+    oldest: bool = (
+        False  # of what has headers, the oldest release instead of the newest: another ABI of the same series
+    )
 
     @property
     def words(self) -> str:
@@ -72,9 +75,11 @@ DEBUG = Kernel(
 
 # Of these make matrix tries each, in part; make test does not.
 FURTHER = (
+    Kernel("6.1-oldest", "bookworm", r"linux-image-6\.1\.0-\d+-amd64", oldest=True),
     Kernel("6.1-cloud", "bookworm", r"linux-image-6\.1\.0-\d+-cloud-amd64"),
     Kernel("6.1-rt", "bookworm", r"linux-image-6\.1\.0-\d+-rt-amd64"),
     *map(_backport, ("6.16", "6.17", "6.18", "6.19", "7.0", "7.1", "7.2")),
+    Kernel("testing", "forky", r"linux-image-\d+\.\d+\.\d+\+deb14-amd64", sparse=False),
 )
 
 
@@ -104,15 +109,19 @@ def by_name(name: str) -> Kernel:
 
 
 def locate(cache: Cache, kernel: Kernel, fresh: float = FRESH) -> KernelPackage:
-    """The newest package of this kernel in the suite's index that has headers to build with; else NoPackageError."""
-    releases = sorted({release for row in KERNELS for release in row.releases})
-    index = Index(cache, tuple(releases))
+    """The newest package of this kernel in the suite's index that has headers to build with (or the oldest); else NoPackageError."""
+    releases = {release for row in KERNELS for release in row.releases}
+    if releases.issuperset(kernel.releases):
+        index = Index(cache, tuple(sorted(releases)))
+    else:  # of a suite that only make matrix asks for
+        index = Index(cache, kernel.releases, f"index-{kernel.suite}")
     index.refresh(fresh)
     images = list(index.kernels(kernel.releases))
     headers = index.headers(kernel.releases)
     newest(images, kernel.image)  # says so if there is not even an image
+    able = (image for image in images if image.name[len(IMAGE) :] in headers)
     try:
-        found = newest((image for image in images if image.name[len(IMAGE) :] in headers), kernel.image)
+        found = (oldest if kernel.oldest else newest)(able, kernel.image)
     except NoPackageError:
         raise NoPackageError(
             f"of {kernel.name} the archive of {kernel.releases[-1]} has images, but no headers to build the driver with"

@@ -50,8 +50,11 @@ class Runs:
             future.set_result(result)
 
     def result(self, kernel: str, test: str) -> Result:
-        """Wait for the result of one test; the session bounds how long that can take."""
-        return self._futures[kernel, test].result()
+        """Wait for the result of one test; the session bounds how long that can take. LookupError: it was not asked for."""
+        future = self._futures.get((kernel, test))
+        if not future:
+            raise LookupError(f"{test} on {kernel} is not part of this run")
+        return future.result()
 
     def close(self) -> None:
         """Kill the guests that nobody waits for any more."""
