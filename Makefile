@@ -5,7 +5,7 @@ KERNEL ?= 6.12
 PREPARE = python=$$(tests/setup/prepare) || exit 1; export PYTHONDONTWRITEBYTECODE=1;
 
 .DEFAULT_GOAL := help
-.PHONY: test test-quick test-thorough test-install test-packages test-vagrant lint demo bench matrix debug-kernel proof mutants soak guest install pyz clean-cache help
+.PHONY: test test-quick test-thorough test-install test-packages test-vagrant lint demo bench matrix debug-kernel arm64 proof mutants soak guest install pyz clean-cache help
 
 test: ## every test, in every kernel
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare && "$$python" -m pytest -v
@@ -38,6 +38,11 @@ bench: ## Hot Copy beside LVM, into docs/benchmarks.md; QUICK=1 is shorter, ONLY
 
 debug-kernel: ## the driver's tests on a kernel with KASAN, lockdep, kmemleak, compiled from Debian's source (10 minutes), the model and more: K=expression
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare debug && "$$python" -m tests.proof.debug $(if $(K),-k "$(K)")
+
+arm64: ## the driver's core tests on Debian 13's arm64 kernel, cross-built and emulated: K=expression for others
+	@$(PREPARE) "$$python" -m tests.driver.bench prepare arm64 && \
+	"$$python" -m pytest -v --kernels=arm64 tests/driver/test_module_code.py && \
+	"$$python" -m tests.driver.bench test arm64 $(if $(K),-k "$(K)",--core)
 
 proof: ## thousands of random programs against a model, in every kernel: PROGRAMS=3000 SEED=n; failures are made small
 	@$(PREPARE) "$$python" -m tests.driver.bench prepare && "$$python" -m tests.proof --programs $(or $(PROGRAMS),3000) \

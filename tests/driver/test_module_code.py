@@ -5,26 +5,44 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.chroots import build_chroot
+from tests.driver.bench.kernels import by_name
 from tests.driver.bench.module import build_module, source_files
 from tests.driver.bench.run import in_chroot
 
 HOOKED = "submit_bio_noacct"
 
 
-def tool_in_chroot(bench: Bench, kernel: str, module: Path, *argv: str) -> str:
+@dataclass(frozen=True)
+class Code:
+    """How a disassembler writes what calls a function, and what takes its address."""
+
+    relocation: str
+    call: str
+    address: tuple[str, ...]
+
+
+CODES = {
+    "amd64": Code("R_X86_64", "call", ("mov", "lea")),
+    "arm64": Code("R_AARCH64", "bl", ("adrp", "add", "ldr")),
+}
+
+
+def tool_in_chroot(bench: Bench, kernel: str, module: Path, tool: str, *argv: str) -> str:
     """A program of the kernel's own suite on the module."""
-    root = build_chroot(bench.cache, bench.prepare(kernel).found)
+    found = bench.prepare(kernel).found
+    root = build_chroot(bench.cache, found)
     with module.open("rb") as file:
         copy = root / "tmp" / f"module-code-{kernel}.ko"
         copy.write_bytes(file.read())
     try:
-        return in_chroot(root, [*argv, f"/tmp/{copy.name}"])
+        return in_chroot(root, [found.kernel.architecture.tools + tool, *argv, f"/tmp/{copy.name}"])
     finally:
         copy.unlink()
 
@@ -35,22 +53,25 @@ def test_only_one_function_submits_and_it_calls(bench: Bench, kernel: str) -> No
     module = bench.module(kernel)
     assert module
     listing = tool_in_chroot(bench, kernel, module, "objdump", "-dr", "--no-show-raw-insn")
+    code = CODES[by_name(kernel).architecture.name]
     function, instruction = "", ""
     uses: list[tuple[str, str]] = []
     for line in listing.splitlines():
         head = re.match(r"[0-9a-f]+ <(.+)>:$", line)
         if head:
             function = head[1]
-        elif re.search(rf"R_X86_64_\w+\s+{HOOKED}\b", line):
+        elif re.search(rf"{code.relocation}_\w+\s+{HOOKED}\b", line):
             uses.append((function, instruction))
         else:
             parts = line.split("\t")
             instruction = parts[1].split()[0].rstrip("q") if len(parts) > 1 and parts[1].split() else instruction
-    address = [use for use in uses if use[1] in ("mov", "lea")]  # for ftrace, which is told where it is
-    assert len(address) == 1 and address[0][0].startswith(("hook_register", "hcp_hook_track")), uses
-    assert [use for use in uses if use not in address] == [("hcp_io_submit", "call")], uses
+    address = [use for use in uses if use[1] in code.address]  # for ftrace, which is told where it is
+    # Two instructions make an address on arm64.
+    assert len(address) == len({use[1] for use in address}) and len({use[0] for use in address}) == 1, uses
+    assert address[0][0].startswith(("hook_register", "hcp_hook_track")), uses
+    assert [use for use in uses if use not in address] == [("hcp_io_submit", code.call)], uses
     body = listing.split("<hcp_io_submit>:", 1)[1].split("\n\n", 1)[0]
-    assert re.search(rf"\bcallq?\b[^\n]*\n[^\n]*{HOOKED}[^\n]*\n[^\n]*\t\w+", body), body
+    assert re.search(rf"\b{code.call}q?\b[^\n]*\n[^\n]*{HOOKED}[^\n]*\n[^\n]*\t\w+", body), body
 
 
 @pytest.mark.quick

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from installer.matrix.dpkg_order import dpkg_compare
-from tests.driver.bench.bootfiles import load_order, unpacked
+from tests.driver.bench.bootfiles import BootFiles, load_order, unpacked
 from tests.driver.bench.cache import GRACE, Cache, digest
 from tests.driver.bench.debian import NoPackageError, Package, newest, oldest, parse_packages
-from tests.driver.bench.kernels import DEBUG, FURTHER, KERNELS, KernelPackage, by_name
-from tests.driver.bench.machine import Disk
+from tests.driver.bench.kernels import ARM, DEBUG, FURTHER, KERNELS, KernelPackage, by_name
+from tests.driver.bench.machine import Disk, Machine
 from tests.driver.bench.module import complaints, source_key
 from tests.driver.bench.session import GuestTest, list_tests
 from tests.driver.bench.source import not_held
@@ -166,6 +166,17 @@ def test_what_any_kernel_tells_runs_on_one_and_all_have_some() -> None:
     assert GuestTest("a[1]", ("one_kernel",), 1).kernels(names) == GuestTest("a[1]", ("one_kernel",), 9).kernels(names)
 
 
+def test_the_core_is_what_no_marker_takes_from_a_kernel() -> None:
+    """make arm64 runs it: of the driver's tests those that run on every kernel, and all files of the core are in it."""
+    names = ["5.10", "6.1", "6.12", "7.x"]
+    tests = list_tests()
+    core = {test.name for test in tests if test.core}
+    unmarked = [test for test in tests if "two_kernels" not in test.marks and test.name.startswith("test_driver_")]
+    assert core == {test.name for test in unmarked if test.kernels(names, thorough=True) == names}
+    assert not GuestTest("test_driver_a.py::test_b", ("quick", "one_kernel"), 1).core
+    assert not GuestTest("test_hcp_a.py::test_b", (), 1).core
+
+
 def test_every_kernel_has_the_core() -> None:
     """The word one_kernel must not take the tests of what kernels differ in from any of them."""
     names = ["5.10", "6.1", "6.12", "7.x"]
@@ -272,6 +283,24 @@ def test_a_kernel_from_source_is_named_by_its_version(monkeypatch: pytest.Monkey
     assert DEBUG not in (*KERNELS, *FURTHER)
     monkeypatch.setenv("HOTCOPY_DEBUG_WORDS", "kmemleak=off")
     assert DEBUG.words == "bench.slow=5 pci=noacpi kmemleak=off" and not by_name("6.12").words
+
+
+def test_arm64_is_taken_only_when_it_is_named() -> None:
+    """And no other flavour of it; its guests have a console and a results port of their own kinds."""
+    assert by_name("arm64") is ARM and ARM not in (*KERNELS, *FURTHER)
+    found = [
+        Package("linux-image-6.12.118+deb13-arm64", "6.12.118-1"),
+        Package("linux-image-6.12.9+deb13-arm64", "6.12.9-1"),
+    ]
+    others = [
+        Package(f"linux-image-6.12.200+deb13-{flavour}", "6.12.200-1")
+        for flavour in ("arm64-16k", "cloud-arm64", "rt-arm64", "amd64")
+    ]
+    assert newest([*others, *found], ARM.image) == found[0]
+    boot = BootFiles(Path("k"), Path("i"), Path("m"))
+    theirs, ours = (" ".join(Machine().arguments("tcg", boot, "", row.architecture)) for row in (ARM, by_name("6.12")))
+    assert theirs.startswith("qemu-system-aarch64 ") and "-machine virt," in theirs and "console=ttyAMA0 " in theirs
+    assert ours.startswith("qemu-system-x86_64 ") and "-machine pc " in ours and "console=ttyS0 " in ours
 
 
 def test_what_kconfig_drops_is_named() -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.guest import Guest
-from tests.driver.bench.kernels import DEBUG, FURTHER, KERNELS, locate
+from tests.driver.bench.kernels import ARM, DEBUG, FURTHER, KERNELS, locate
 from tests.driver.bench.module import build_module
 from tests.driver.bench.progress import say
 from tests.driver.bench.session import list_tests, run_and_print
 
 NAMES = [kernel.name for kernel in KERNELS]
-EVERY = [*NAMES, *(kernel.name for kernel in FURTHER), DEBUG.name]
+EVERY = [*NAMES, *(kernel.name for kernel in FURTHER), DEBUG.name, ARM.name]
 
 
 def show_kernels(bench: Bench, _options: argparse.Namespace) -> int:
@@ -60,7 +60,7 @@ def shell(bench: Bench, options: argparse.Namespace) -> int:
 
 def test(bench: Bench, options: argparse.Namespace) -> int:
     """Run guest tests on kernels, one line for each."""
-    tests = list_tests(["-k", options.k] if options.k else [])
+    tests = [test for test in list_tests(["-k", options.k] if options.k else []) if test.core or not options.core]
     results = [result for name in options.kernel or NAMES for result in run_and_print(bench, name, tests)]
     bad = sum(result.outcome != "passed" for result in results)
     print(f"{len(results) - bad} passed, {bad} failed")
@@ -88,6 +88,9 @@ def main() -> int:
     command = commands.add_parser("test")
     command.add_argument("kernel", nargs="*", help="all of them if none is named")
     command.add_argument("-k", help="only tests whose name fits, as pytest has it")
+    command.add_argument(
+        "--core", action="store_true", help="only the driver's core: what no marker takes from any kernel"
+    )
     command.set_defaults(act=test)
     options = parser.parse_args()
     bench = Bench(keep_logs=options.keep_logs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -9,14 +10,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.driver.bench import accel
+from tests.driver.bench.architectures import AMD64, Architecture
 from tests.driver.bench.bootfiles import BootFiles, boot_files
 from tests.driver.bench.cache import Cache, default_root
 from tests.driver.bench.kernels import Kernel, KernelPackage, by_name, locate
 from tests.driver.bench.module import build_module
-from tests.driver.bench.run import CommandError
-from tests.driver.bench.userland import userland_image
+from tests.driver.bench.progress import step
+from tests.driver.bench.run import CommandError, run
+from tests.driver.bench.userland import unconfigured_image, userland_image
 
-DRIVER = Path(__file__).resolve().parents[3] / "kmod"
+TREE = Path(__file__).resolve().parents[3]
+DRIVER = TREE / "kmod"
+
+
+def install(architecture: Architecture) -> None:
+    """What guests of this architecture need besides what tests/setup/prepare installs; only if it is missing."""
+    if architecture.setup and shutil.which(architecture.qemu) is None:
+        with step(f"install {architecture.qemu}"):
+            run([TREE / "tests/setup" / architecture.setup])
 
 
 @dataclass(frozen=True)
@@ -46,10 +57,15 @@ class Bench:
         known = self._prepared.get(kernel)
         if known is None:
             row = by_name(kernel)
-            with ThreadPoolExecutor(1) as pool:
-                userland = pool.submit(userland_image, self.cache, row)
+            if row.architecture is AMD64:
+                with ThreadPoolExecutor(1) as pool:
+                    userland = pool.submit(userland_image, self.cache, row)
+                    found, boot = self._boot_files(row)
+                    known = Prepared(found, boot, userland.result())
+            else:
+                install(row.architecture)
                 found, boot = self._boot_files(row)
-                known = Prepared(found, boot, userland.result())
+                known = Prepared(found, boot, unconfigured_image(self.cache, found))
             self._prepared[kernel] = known
         return known
 
@@ -70,11 +86,13 @@ class Bench:
             return None
         return build_module(self.cache, self.prepare(kernel).found, self.driver, mutant=self.mutant).module
 
-    def accelerator(self) -> str:
-        """kvm or tcg, decided once."""
+    def accelerator(self, row: Kernel | None = None) -> str:
+        """kvm or tcg, decided once; for another architecture than the host's always tcg."""
+        if row and row.architecture is not AMD64:
+            return "tcg"
         with self._lock:
-            known = next(iter(self._prepared.values()))
-            return accel.choose(self.cache, known.boot)
+            native = [known for known in self._prepared.values() if known.found.kernel.architecture is AMD64]
+            return accel.choose(self.cache, native[0].boot) if native else "tcg"
 
     def stop(self) -> None:
         """End every guest that is still there, and start no other."""

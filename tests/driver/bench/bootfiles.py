@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.driver.bench.architectures import AMD64
 from tests.driver.bench.cache import Cache, digest
 from tests.driver.bench.chroots import build_chroot
 from tests.driver.bench.kernels import KernelPackage
@@ -46,14 +47,17 @@ def boot_files(cache: Cache, found: KernelPackage) -> BootFiles:
     def build(path: Path) -> None:
         with step(f"{found.kernel.name}: modules and initramfs"):
             # The way that QEMU takes into an ELF kernel (PVH) runs code that KASAN has instrumented before it has any shadow memory.
-            make_boot_files(root, found.release, path, unpack=not found.kernel.source)
+            row = found.kernel
+            unpack = row.architecture.packed and not row.source
+            own = None if row.architecture is AMD64 else root / "usr/bin/busybox"
+            make_boot_files(root, found.release, path, unpack=unpack, busybox=own)
 
     entry = cache.entry("boot", found.kernel.name, key, build)
     return BootFiles.below(entry)
 
 
-def make_boot_files(root: Path, release: str, path: Path, *, unpack: bool = True) -> None:
-    """What QEMU needs of a kernel that is installed below root, decompressed or as it is."""
+def make_boot_files(root: Path, release: str, path: Path, *, unpack: bool = True, busybox: Path | None = None) -> None:
+    """What QEMU needs of a kernel that is installed below root, decompressed or as it is; with this host's busybox or another one."""
     tree = root / "lib/modules" / release
     packed = (root / "boot" / f"vmlinuz-{release}").read_bytes()
     (path / "vmlinux").write_bytes(unpacked_kernel(packed) if unpack else packed)
@@ -62,7 +66,7 @@ def make_boot_files(root: Path, release: str, path: Path, *, unpack: bool = True
     shutil.copytree(tree, copy, symlinks=True, ignore=shutil.ignore_patterns("build", "source"))
     make_image(copy, path / "modules.ext4", "modules", 48)  # the inodes alone take half of it
     shutil.rmtree(copy)
-    make_initramfs(tree, path / "initramfs")
+    make_initramfs(tree, path / "initramfs", busybox)
 
 
 def module_name(path: str) -> str:
@@ -121,15 +125,15 @@ def unpacked_kernel(image: bytes) -> bytes:
     return kernel
 
 
-def make_initramfs(modules: Path, target: Path) -> None:
+def make_initramfs(modules: Path, target: Path, busybox: Path | None = None) -> None:
     """Busybox, the modules that reach the root, and a script; not compressed: it costs boot time."""
     tree = target.with_name("initramfs.tree")
     for directory in ("bin", "modules", "proc", "sys", "dev", "root"):
         (tree / directory).mkdir(parents=True)
-    busybox = shutil.which("busybox")
-    if busybox is None:
+    program = busybox or shutil.which("busybox")
+    if program is None:
         raise CommandError("busybox: not found (tests/setup/prepare installs it)")
-    shutil.copy(busybox, tree / "bin/busybox")
+    shutil.copy(program, tree / "bin/busybox")
     shutil.copy(INITRAMFS_INIT, tree / "init")
     (tree / "init").chmod(0o755)
     lines = (modules / "modules.dep").read_text(encoding="utf-8").splitlines()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.driver.bench import source
+from tests.driver.bench.architectures import AMD64
 from tests.driver.bench.cache import Cache, digest
 from tests.driver.bench.debian import source_line
 from tests.driver.bench.kernels import KernelPackage
@@ -14,6 +15,13 @@ from tests.driver.bench.run import run
 
 RECIPE = "1"  # raise it when a tree built by an older version of this file will not do
 BUILD_TOOLS = ("gcc", "make", "libc6-dev", "sparse", "kmod", "libelf1")
+CROSS_TOOLS = (
+    "make",
+    "perl",
+    "kmod",
+    "libelf1",
+    "python3",
+)  # and the compiler; Python is for userland.unconfigured_image()
 
 
 def _unchecked() -> list[str]:
@@ -22,19 +30,36 @@ def _unchecked() -> list[str]:
     return [name for name in ("Acquire::Check-Valid-Until", "Acquire::Check-Date") if f'{name} "false";' in lines]
 
 
-def debootstrap(target: Path, suite: str, releases: Sequence[str], packages: Sequence[str], pin: str = "") -> None:
-    """Make a Debian tree; apt checks every signature."""
-    hooks = []
+def debootstrap(
+    target: Path,
+    suite: str,
+    releases: Sequence[str],
+    packages: Sequence[str],
+    pin: str = "",
+    *,
+    architectures: str = "amd64",
+    unpack_only: bool = False,
+    further: Sequence[str] = (),
+) -> None:
+    """Make a Debian tree; apt checks every signature.
+
+    ``unpack_only``: no program of a package is run, so that the architecture may be one that nothing here can run.
+    ``further`` packages are unpacked into the tree, whatever they depend on.
+    """
+    hooks = ["--include=?essential"] if unpack_only else []
     if pin:
         # Backports never replace a package by themselves: linux-base must, for 7.x kernels.
         text = rf"Package: linux-*\nPin: release n={pin}\nPin-Priority: 700\n"
         hooks.append(f'--setup-hook=printf "{text}" > "$1/etc/apt/preferences.d/kernel"')
+    if further:
+        get = f'cd "$1/var/tmp" && APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get -q download {" ".join(further)}'
+        hooks.append(f'--customize-hook={get} && for p in *.deb; do dpkg-deb -x "$p" "$1" && rm "$p" || exit 1; done')
     run(
         [
             "mmdebstrap",
             "--mode=root",
-            "--variant=minbase",
-            "--architectures=amd64",
+            f"--variant={'extract' if unpack_only else 'minbase'}",
+            f"--architectures={architectures}",
             f"--include={','.join(packages)}",
             "--dpkgopt=force-unsafe-io",
             "--dpkgopt=path-exclude=/usr/share/doc/*",
@@ -59,7 +84,16 @@ def build_chroot(cache: Cache, found: KernelPackage) -> Path:
     kernel = found.kernel
     packages: tuple[str, ...]
     recipe: tuple[str, ...]
-    if kernel.source:
+    own, architectures = kernel.architecture.name, AMD64.name
+    further: tuple[str, ...] = ()
+    if kernel.architecture is not AMD64:
+        # These depend on a compiler that runs there; the rest of them is for any architecture, or has programs for this one.
+        further = (f"linux-headers-{found.release}:{own}",)
+        base = found.release.partition("-")[0]
+        ours = (*CROSS_TOOLS, kernel.compiler, f"linux-headers-{base}-common", f"linux-kbuild-{base}")
+        packages, recipe = (*ours, f"{found.package}:{own}", f"busybox-static:{own}"), further
+        architectures = f"{AMD64.name},{own}"
+    elif kernel.source:
         packages = (*BUILD_TOOLS, *source.BUILD_TOOLS, kernel.source)
         recipe = (source.RECIPE, source.CONFIG.read_text(encoding="utf-8"))
     else:
@@ -68,8 +102,11 @@ def build_chroot(cache: Cache, found: KernelPackage) -> Path:
 
     def build(path: Path) -> None:
         with step(f"{kernel.name}: build chroot with {kernel.source or found.package} {found.version}"):
-            debootstrap(path / "root", kernel.suite, kernel.releases, packages, kernel.pin)
+            tree = path / "root"
+            debootstrap(
+                tree, kernel.suite, kernel.releases, packages, kernel.pin, architectures=architectures, further=further
+            )
         if kernel.source:
-            source.compile_kernel(path / "root", kernel.source, found.release)
+            source.compile_kernel(tree, kernel.source, found.release)
 
     return cache.entry("chroot", kernel.name, key, build) / "root"

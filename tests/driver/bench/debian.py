@@ -90,6 +90,7 @@ class Index:
     cache: Cache
     releases: tuple[str, ...]
     name: str = "index"  # one for each set of releases: with others the indexes are fetched anew
+    architecture: str = "amd64"
 
     @property
     def _root(self) -> Path:
@@ -103,8 +104,8 @@ class Index:
             "Dir::Cache": root / "cache",
             "Dir::Etc::sourcelist": root / "sources.list",
             "Dir::Etc::sourceparts": "/dev/null",
-            "APT::Architecture": "amd64",
-            "APT::Architectures": "amd64",
+            "APT::Architecture": self.architecture,
+            "APT::Architectures": self.architecture,
             "APT::Sandbox::User": "root",  # the cache may be where _apt cannot go
             "Acquire::Languages": "none",
             "Acquire::GzipIndexes": "false",  # container images set it

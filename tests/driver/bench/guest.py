@@ -129,6 +129,7 @@ class Guest:
     def _start(self) -> None:
         begin = time.monotonic()
         prepared = self.bench.prepare(self.kernel)
+        row = prepared.found.kernel
         boot = self.machine.boot or prepared.boot
         module = (self.module or self.bench.module(self.kernel)) if self.driver else None
         project = self.scratch / "project.tar"
@@ -140,15 +141,15 @@ class Guest:
         argv = [
             # The guest must not outlive a killed test run.
             *("setpriv", "--pdeathsig", "KILL"),
-            *self.machine.arguments(self.bench.accelerator(), boot, prepared.found.kernel.words),
+            *self.machine.arguments(self.bench.accelerator(row), boot, row.words, row.architecture),
             *Disk("root").arguments(root or self.machine.userland or prepared.userland, shared=root is None),
             *Disk("modules", read_only=True).arguments(boot.modules),
             *Disk("project", read_only=True).arguments(project),
         ]
         for disk in self.machine.disks:
             argv += disk.arguments(self._image(disk))
-        argv += ["-chardev", f"file,id=console,path={self.console}", "-device", "isa-serial,chardev=console"]
-        argv += ["-chardev", f"socket,id=results,fd={theirs.fileno()}", "-device", "isa-serial,chardev=results"]
+        argv += ["-chardev", f"file,id=console,path={self.console}", *row.architecture.console_port]
+        argv += ["-chardev", f"socket,id=results,fd={theirs.fileno()}", *row.architecture.results_port]
         self._errors = self.scratch / "qemu"
         begin = time.monotonic()
         with open(self._errors, "wb") as errors:
@@ -166,7 +167,7 @@ class Guest:
         self._marks: list[str] = []
         self._number = 0
         threading.Thread(target=self._read, daemon=True).start()
-        self.ready = self.wait_event({"ready"}, BOOT_TIMEOUT * prepared.found.kernel.slow)
+        self.ready = self.wait_event({"ready"}, BOOT_TIMEOUT * row.slow)
         self.boot_seconds = time.monotonic() - begin
 
     def _image(self, disk: Disk) -> Path:

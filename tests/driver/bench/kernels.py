@@ -6,6 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 
+from tests.driver.bench.architectures import AMD64, ARM64, Architecture
 from tests.driver.bench.cache import Cache
 from tests.driver.bench.debian import FRESH, Index, NoPackageError, newest, oldest
 
@@ -28,6 +29,8 @@ class Kernel:
     oldest: bool = (
         False  # of what has headers, the oldest release instead of the newest: another ABI of the same series
     )
+    architecture: Architecture = AMD64
+    compiler: str = ""  # the package of another architecture's; or apt takes one that only runs there
 
     @property
     def words(self) -> str:
@@ -73,6 +76,16 @@ DEBUG = Kernel(
     "debug", "trixie", r"linux-image-6\.12\.\d+\+deb13-amd64", source="linux-source-6.12", slow=5, sparse=False
 )
 
+# For make arm64, emulated and cross-built; likewise.
+ARM = Kernel(
+    "arm64",
+    "trixie",
+    r"linux-image-6\.12\.\d+\+deb13-arm64",
+    sparse=False,
+    architecture=ARM64,
+    compiler="gcc-14-aarch64-linux-gnu",
+)
+
 # Of these make matrix tries each, in part; make test does not.
 FURTHER = (
     Kernel("6.1-oldest", "bookworm", r"linux-image-6\.1\.0-\d+-amd64", oldest=True),
@@ -101,7 +114,7 @@ class KernelPackage:
 
 def by_name(name: str) -> Kernel:
     """The row of this name."""
-    known = (*KERNELS, *FURTHER, DEBUG)
+    known = (*KERNELS, *FURTHER, DEBUG, ARM)
     for kernel in known:
         if kernel.name == name:
             return kernel
@@ -111,7 +124,10 @@ def by_name(name: str) -> Kernel:
 def locate(cache: Cache, kernel: Kernel, fresh: float = FRESH) -> KernelPackage:
     """The newest package of this kernel in the suite's index that has headers to build with (or the oldest); else NoPackageError."""
     releases = {release for row in KERNELS for release in row.releases}
-    if releases.issuperset(kernel.releases):
+    architecture = kernel.architecture.name
+    if kernel.architecture is not AMD64:
+        index = Index(cache, kernel.releases, f"index-{architecture}", architecture)
+    elif releases.issuperset(kernel.releases):
         index = Index(cache, tuple(sorted(releases)))
     else:  # of a suite that only make matrix asks for
         index = Index(cache, kernel.releases, f"index-{kernel.suite}")

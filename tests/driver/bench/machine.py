@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.driver.bench.architectures import AMD64, Architecture
 from tests.driver.bench.bootfiles import BootFiles
 
 # A failure must stop the machine at once, on the console, rather than go on damaged.
 COMMAND_LINE = (
-    "console=ttyS0 loglevel=5 panic=-1 oops=panic panic_on_warn=1 "
-    "mitigations=off audit=0 apparmor=0 nmi_watchdog=0 net.ifnames=0"
+    "loglevel=5 panic=-1 oops=panic panic_on_warn=1 mitigations=off audit=0 apparmor=0 nmi_watchdog=0 net.ifnames=0"
 )
 
 
@@ -74,23 +74,26 @@ class Machine:
     boot: BootFiles | None = None  # another kernel than the bench's of that name
     ssh_port: int = 0  # of this host, leads to the guest's port 22; such a guest may reboot, and sees no other network
 
-    def arguments(self, accel: str, boot: BootFiles, words: str = "") -> Iterator[str]:
+    def arguments(
+        self, accel: str, boot: BootFiles, words: str = "", architecture: Architecture = AMD64
+    ) -> Iterator[str]:
         """QEMU's arguments, without the disks and the ports; ``words`` are for the kernel's command line, too."""
-        yield from ("qemu-system-x86_64", "-nodefaults", "-no-user-config")
+        yield from (architecture.qemu, "-nodefaults", "-no-user-config")
         if self.ssh_port:
             forward = f"hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22"
             yield from ("-netdev", f"user,id=net,restrict=on,{forward}")
             yield from ("-device", "virtio-net-pci,netdev=net,romfile=,event_idx=off")
         else:
             yield "-no-reboot"
-        yield from ("-display", "none", "-machine", "pc", "-m", self.memory)
-        yield from accelerator_arguments(accel, self.cpus)
+        yield from ("-display", "none", "-machine", architecture.machine, "-m", self.memory)
+        yield from accelerator_arguments(accel, self.cpus, architecture.cpu)
         yield from ("-kernel", str(boot.kernel), "-initrd", str(boot.initramfs))
-        yield from ("-append", " ".join(filter(None, (COMMAND_LINE, words, self.append))))
+        console = f"console={architecture.console}"
+        yield from ("-append", " ".join(filter(None, (console, COMMAND_LINE, words, self.append))))
 
 
-def accelerator_arguments(accel: str, cpus: int) -> tuple[str, ...]:
-    """How to run the CPUs, by hardware or by software.
+def accelerator_arguments(accel: str, cpus: int, cpu: str) -> tuple[str, ...]:
+    """How to run the CPUs, by hardware or by software (then they are of the model ``cpu``).
 
     Software has a fault either way (measured, tests/README.md): with several threads a CPU may run a stale int3 while
     another one patches the kernel's text; with one thread the guest's barriers are left out, so that a notification
@@ -98,8 +101,6 @@ def accelerator_arguments(accel: str, cpus: int) -> tuple[str, ...]:
     """
     if accel == "kvm":
         return ("-smp", str(cpus), "-accel", "kvm", "-cpu", "host")
-    # An old model on purpose: what it lacks (5-level paging, AVX, SMAP) is slow to emulate.
-    # With rdrand nothing waits for the kernel's entropy.
     thread = "multi" if cpus == 1 else "single"
     smp = f"{cpus},maxcpus={max(2, cpus)}"
-    return ("-smp", smp, "-accel", f"tcg,thread={thread}", "-cpu", "Nehalem,+rdrand")
+    return ("-smp", smp, "-accel", f"tcg,thread={thread}", "-cpu", cpu)

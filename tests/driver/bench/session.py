@@ -40,6 +40,12 @@ class GuestTest:
     marks: tuple[str, ...]
     timeout: float
 
+    @property
+    def core(self) -> bool:
+        """Whether it is of the driver's core: what no marker takes from any kernel."""
+        single = {"one_kernel", "two_kernels", "kernel_independent"}
+        return self.name.startswith("test_driver_") and not single.intersection(self.marks)
+
     def kernels(self, chosen: Sequence[str], *, thorough: bool = False) -> list[str]:
         """Of these kernels, oldest first, those it is worth running on.
 

@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 
 from tests.driver.bench.cache import Cache, digest
-from tests.driver.bench.chroots import debootstrap
-from tests.driver.bench.kernels import Kernel
+from tests.driver.bench.chroots import build_chroot, debootstrap
+from tests.driver.bench.kernels import Kernel, KernelPackage
 from tests.driver.bench.progress import step
-from tests.driver.bench.run import run
+from tests.driver.bench.run import in_chroot, run
 
 RECIPE = "2"
 PACKAGES = (
@@ -47,5 +47,36 @@ def userland_image(cache: Cache, kernel: Kernel, further: tuple[str, ...] = ()) 
             (tree / "lib/modules").mkdir(exist_ok=True)
             make_image(tree, path / "root.ext4", "root", 400)
             shutil.rmtree(tree)
+
+    return cache.entry("userland", name, key, build) / "root.ext4"
+
+
+def unconfigured_image(cache: Cache, found: KernelPackage) -> Path:
+    """The same of another architecture: unpacked, since nothing here can run its packages' scripts, and what they would have made by hand."""
+    row = found.kernel
+    builder = build_chroot(
+        cache, found
+    )  # Python's code is compiled there: emulated, each guest would spend a minute on that
+    name = f"{row.suite}-{row.architecture.name}"
+    key = digest(RECIPE, row.suite, *row.releases, row.architecture.name, *PACKAGES)
+
+    def build(path: Path) -> None:
+        tree = builder / "usr/src/hotcopy" / f"userland-{path.parent.name}"
+        tree.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with step(f"{name}: userland image"):
+                architecture = row.architecture.name
+                debootstrap(tree, row.suite, row.releases, PACKAGES, architectures=architecture, unpack_only=True)
+                for unneeded in ("doc", "man", "locale"):
+                    shutil.rmtree(tree / "usr/share" / unneeded)
+                for table in ("passwd", "group"):
+                    shutil.copy(tree / f"usr/share/base-passwd/{table}.master", tree / "etc" / table)
+                inside = f"/{tree.relative_to(builder)}"
+                places = [f"{inside}/usr/lib/{place.name}" for place in (tree / "usr/lib").glob("python3*")]
+                in_chroot(builder, ["python3", "-m", "compileall", "-q", "-s", inside, "-p", "/", *places], timeout=600)
+                (tree / "lib/modules").mkdir(exist_ok=True)
+                make_image(tree, path / "root.ext4", "root", 400)
+        finally:
+            shutil.rmtree(tree, ignore_errors=True)
 
     return cache.entry("userland", name, key, build) / "root.ext4"

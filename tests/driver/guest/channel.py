@@ -6,7 +6,8 @@ import json
 import os
 from typing import Any
 
-PORT = "/dev/ttyS1"
+# The console is ttyS0 where it is a port of the same kind (bench/architectures.py).
+PORT = "/dev/ttyS0" if os.uname().machine == "aarch64" else "/dev/ttyS1"
 
 
 def send(event: str, **fields: Any) -> None:
