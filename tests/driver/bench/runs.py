@@ -38,6 +38,7 @@ class Runs:
         try:
             run_tests(self._bench, kernel, tests, self._report)
         except Exception as error:
+            say(f"{kernel}: {error!r}"[:2000])  # at once: its tests are reported last of all
             for test in tests:
                 future = self._futures[kernel, test.name]
                 if not future.done():
