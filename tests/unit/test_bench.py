@@ -288,6 +288,8 @@ def test_a_kernel_from_source_is_named_by_its_version(monkeypatch: pytest.Monkey
 def test_arm64_is_taken_only_when_it_is_named() -> None:
     """And no other flavour of it; its guests have a console and a results port of their own kinds."""
     assert by_name("arm64") is ARM and ARM not in (*KERNELS, *FURTHER)
+    core = [test for test in list_tests() if test.core]
+    assert all(any(module in test.marks for test in core) for module in ARM.lacks)
     found = [
         Package("linux-image-6.12.118+deb13-arm64", "6.12.118-1"),
         Package("linux-image-6.12.9+deb13-arm64", "6.12.9-1"),

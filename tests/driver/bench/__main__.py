@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.guest import Guest
-from tests.driver.bench.kernels import ARM, DEBUG, FURTHER, KERNELS, locate
+from tests.driver.bench.kernels import ARM, DEBUG, FURTHER, KERNELS, by_name, locate
 from tests.driver.bench.module import build_module
 from tests.driver.bench.progress import say
 from tests.driver.bench.session import list_tests, run_and_print
@@ -61,7 +61,13 @@ def shell(bench: Bench, options: argparse.Namespace) -> int:
 def test(bench: Bench, options: argparse.Namespace) -> int:
     """Run guest tests on kernels, one line for each."""
     tests = [test for test in list_tests(["-k", options.k] if options.k else []) if test.core or not options.core]
-    results = [result for name in options.kernel or NAMES for result in run_and_print(bench, name, tests)]
+    results = []
+    for name in options.kernel or NAMES:
+        lacks = by_name(name).lacks if options.core else ()
+        left_out = [test for test in tests if set(lacks).intersection(test.marks)]
+        for each in left_out:
+            say(f"{name}: left out: {each.name} (the kernel has no {', '.join(lacks)})")
+        results += run_and_print(bench, name, [test for test in tests if test not in left_out])
     bad = sum(result.outcome != "passed" for result in results)
     print(f"{len(results) - bad} passed, {bad} failed")
     return 1 if bad or not results else 0

@@ -102,6 +102,7 @@ def pytest_configure(config: Any) -> None:
         "markers", "two_kernels: one of the older and one of the newer say enough, by the test's name"
     )
     config.addinivalue_line("markers", "one_kernel: any kernel says enough; which one follows from the test's name")
+    config.addinivalue_line("markers", "scsi_debug: of the core, needs that module, which not every kernel has")
     if config.getoption("--bench-list") is None and os.path.exists(PORT):
         config.pluginmanager.register(Reporter(), "bench-reporter")
 

@@ -90,6 +90,7 @@ def check_next(fs: Filesystem, path: Path, place: int, value: int) -> None:
     run("rmmod", "hcpdriver")
 
 
+@pytest.mark.scsi_debug
 @pytest.mark.kernel_log(allow=r"critical medium error, dev sd")
 @DEAD_READS
 def test_old_data_that_cannot_be_read() -> None:
@@ -105,6 +106,7 @@ def test_old_data_that_cannot_be_read() -> None:
         check_next(fs, path, place, 2)
 
 
+@pytest.mark.scsi_debug
 @pytest.mark.kernel_log(allow=r"critical medium error, dev sd")
 def test_bad_sector_beside_what_is_written() -> None:
     """What is read around writes when they are dense, but nobody writes, need not be readable."""
