@@ -76,7 +76,7 @@ def test_removal_and_unload_under_load(kind: str) -> None:
                 workers[1].wait_rounds(20)
 
 
-@pytest.mark.kernel_independent
+@pytest.mark.one_kernel
 @pytest.mark.timeout(300)
 def test_memory_is_as_it_was() -> None:
     """Many hot copies under load leave nothing behind, but what the first ones left in caches."""
