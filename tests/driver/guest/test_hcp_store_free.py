@@ -53,7 +53,7 @@ def test_nothing_that_is_needed_is_lost(kind: str) -> None:
         assert len(before) > 150
         copy = take_bare(node)
         tree.churn(80 * MIB)
-        if kind in ("ext4", "xfs"):  # once looked at, it goes on; the others are looked at once, which takes half of the time
+        if kind in ("ext4", "xfs"):  # the others once only: it takes half of the time
             check_copy(kind, copy, before)
         tree.churn(20 * MIB)
         check_copy(kind, copy, before)
