@@ -41,7 +41,7 @@ else:
         def __exit__(self, kind, value, trace):
             if kind is None:
                 return self._finish()
-            return self._throw(kind() if value is None else value, trace)
+            return self._throw(value, trace)
 
         def _finish(self):
             try:
@@ -77,10 +77,6 @@ else:
         def manager(*args, **named):
             return _Generated(function(*args, **named))
 
-        manager.__name__ = function.__name__
-        manager.__qualname__ = function.__qualname__
-        manager.__doc__ = function.__doc__
-        manager.__wrapped__ = function
         return manager
 
     class ExitStack:

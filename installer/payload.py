@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LIBRARY = "usr/lib/hotcopy"
 SOURCE = f"usr/src/hotcopy-{__version__}"
+UNIT_PLACE = "etc/systemd/system"
 UNITS = ("hotcopy.service", "hotcopy-clean.service")
 _PROGRAMS = ("hcp", "hotcopy")
 _SYSTEM = f"{LIBRARY}/system"
@@ -106,7 +107,7 @@ def integration() -> Iterator[PayloadFile]:
     yield PayloadFile("etc/udev/rules.d/59-hotcopy.rules", common.joinpath("59-hotcopy.rules").read_bytes())
     for name in UNITS:
         text = common.joinpath(name).read_text(encoding="utf-8").replace(_IN_UNITS, f"/{_SYSTEM}")
-        yield PayloadFile(f"etc/systemd/system/{name}", text.encode())
+        yield PayloadFile(f"{UNIT_PLACE}/{name}", text.encode())
 
 
 def everything(python: str) -> tuple[PayloadFile, ...]:

@@ -12,7 +12,7 @@ from hotcopy.attach import MODULE
 from installer.errors import InstallError
 from installer.exitcodes import ExitCode
 from installer.journal import STATE
-from installer.payload import SOURCE, UNITS
+from installer.payload import SOURCE, UNIT_PLACE, UNITS
 from installer.session import Session
 from installer.steps import dkms, place
 from installer.steps.dkms import NAME
@@ -60,7 +60,7 @@ class DisableServices(Step):
 
     def run(self, session: Session) -> None:
         """Those that are there still."""
-        left = [unit for unit in self.units if (session.root / "etc/systemd/system" / unit).exists()]
+        left = [unit for unit in self.units if (session.root / UNIT_PLACE / unit).exists()]
         if left:
             session.runner.must("systemctl", "disable", "--now", *left, timeout=_PATIENCE)
 
@@ -173,7 +173,7 @@ def steps(session: Session) -> tuple[Step, ...]:
     units, versions = journal.texts("unit", "name"), journal.texts("dkms", "version")
     files = tuple(path for path in journal.texts("file", "path") if not path.startswith(STATE))
     # Also when others have enabled them (systemd does, by its presets, at a first boot): no link is left to a unit that is gone.
-    units += tuple(name for name in UNITS if name not in units and f"etc/systemd/system/{name}" in files)
+    units += tuple(name for name in UNITS if name not in units and f"{UNIT_PLACE}/{name}" in files)
     names = journal.listed("packages", "names")
     found: list[Step] = [DisableServices(units)] if units else []
     found.append(Unload())

@@ -23,7 +23,6 @@ MADE_WITH = (
     "tests/packages/rpmhost.py",
 )
 URL = "file:///run/repo"
-SIGNER = "Hot Copy test"  # of compiled drivers, as make_certificate() names it
 _environment = threading.Lock()  # gpg's home, and the PATH of build_modules(), are this process's own
 
 
@@ -58,7 +57,5 @@ def repository(bench: Bench, modules_for: str = "") -> Path:
             shutil.rmtree(path / scratch, ignore_errors=True)
 
     name = f"for-{modules_for}" if modules_for else "all"
-    return (
-        bench.cache.entry("repository", name, digest("1", made.name, release, tree_key(TREE, MADE_WITH)), build)
-        / "repo"
-    )
+    key = digest("1", made.name, release, tree_key(TREE, MADE_WITH))
+    return bench.cache.entry("repository", name, key, build) / "repo"

@@ -6,13 +6,11 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from tests.packages.prebuilt import NAME, make_certificate
+from tests.packages.prebuilt import SIGNER, make_certificate
 from tests.packages.trees import Tree
 
-_KEY = (
-    "/var/lib/dkms/mok.key",
-    "/root/mok.priv",
-)  # the second of each: Debian 11's DKMS, which signs only when told to
+# The second of each: Debian 11's DKMS, which signs only when told to.
+_KEY = ("/var/lib/dkms/mok.key", "/root/mok.priv")
 _CERTIFICATE = ("/var/lib/dkms/mok.pub", "/root/mok.der")
 _TELL = "[ ! -e /etc/dkms/sign_helper.sh ] || echo 'sign_tool=\"/etc/dkms/sign_helper.sh\"' >>/etc/dkms/framework.conf"
 
@@ -29,4 +27,4 @@ def give_key(tree: Tree, scratch: Path) -> None:
 
 def is_signed(tree: Tree, release: str) -> bool:
     """Whether the driver installed for this kernel carries a signature of that key."""
-    return tree.run(f"modinfo -k {release} -F signer hcpdriver")[1].strip() == NAME
+    return tree.run(f"modinfo -k {release} -F signer hcpdriver")[1].strip() == SIGNER

@@ -37,7 +37,7 @@ exec unshare --mount --pid --fork --kill-child --mount-proc={chroot}/proc chroot
 """
 
 
-NAME = "Hot Copy test"  # of who signs
+SIGNER = "Hot Copy test"  # of compiled drivers
 
 
 def make_certificate(place: Path) -> tuple[Path, Path]:
@@ -46,7 +46,7 @@ def make_certificate(place: Path) -> tuple[Path, Path]:
     run(
         [
             *("openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-sha256"),
-            *("-subj", f"/CN={NAME}/", "-outform", "DER", "-keyout", key, "-out", certificate),
+            *("-subj", f"/CN={SIGNER}/", "-outform", "DER", "-keyout", key, "-out", certificate),
         ]
     )
     return key, certificate

@@ -13,7 +13,7 @@ from installer.exitcodes import ExitCode
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.run import run
 from tests.packages.conftest import rpmlint
-from tests.packages.prebuilt import NAME, build_modules, make_certificate
+from tests.packages.prebuilt import SIGNER, build_modules, make_certificate
 
 KERNEL = "6.1"
 
@@ -44,7 +44,7 @@ def test_signed_for_one_kernel_and_the_same_twice(bench: Bench, tmp_path: Path) 
         return run(["/usr/sbin/modinfo", "-F", field, module]).stdout.strip()
 
     assert tell("vermagic").split()[0] == release and tell("version") == __version__
-    assert tell("signer") == NAME and tell("sig_hashalgo") == "sha256"
+    assert tell("signer") == SIGNER and tell("sig_hashalgo") == "sha256"
     assert b"hotcopy-module-" not in module.read_bytes() and module.stat().st_size < 1 << 20
     control = run(["dpkg-deb", "--field", package, "Provides", "Conflicts", "Depends"]).stdout
     assert f"hotcopy-modules (= {__version__}-1)" in control and "hotcopy-dkms" in control

@@ -19,11 +19,12 @@ from tests.distro.cells import Row
 from tests.distro.providers.box import build_box
 from tests.distro.providers.libvirt import BOOT, libvirt
 from tests.distro.providers.reached import LISTING, SHARED, Reached, ssh, wait
-from tests.distro.repository import SIGNER, repository
+from tests.distro.repository import repository
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.progress import step
 from tests.driver.bench.run import CommandError, run
 from tests.packages.building import TREE
+from tests.packages.prebuilt import SIGNER
 
 HOME = BOOT / "hotcopy-vagrant"
 APT = """set -e

@@ -18,13 +18,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from tests.driver.bench.bench import Bench
+from tests.driver.bench.bench import TREE, Bench
 from tests.driver.bench.kernels import by_name
 from tests.driver.bench.machine import Disk, Machine
 from tests.driver.bench.progress import say
 from tests.driver.guest.kernel_log import bad_lines
 
-TREE = Path(__file__).resolve().parents[3]
 PROJECT = (
     "hotcopy",
     "packaging",

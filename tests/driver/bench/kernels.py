@@ -26,13 +26,9 @@ class Kernel:
     )
     slow: int = 1  # how many times slower than Debian's: every patience is so much longer
     sparse: bool = True  # whether the suite's sparse and the headers package can check modules
-    oldest: bool = (
-        False  # of what has headers, the oldest release instead of the newest: another ABI of the same series
-    )
+    oldest: bool = False  # of the releases that have headers, not the newest: another ABI
     architecture: Architecture = AMD64
-    lacks: tuple[
-        str, ...
-    ] = ()  # modules that Debian leaves out there; tests of the core that need one are marked with its name
+    lacks: tuple[str, ...] = ()  # modules that Debian leaves out; tests that need one are marked with its name
     compiler: str = ""  # the package of another architecture's; or apt takes one that only runs there
 
     @property

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.driver.bench.bench import Bench
-from tests.driver.bench.guest import TREE, Guest, GuestError
+from tests.driver.bench.bench import TREE, Bench
+from tests.driver.bench.guest import Guest, GuestError
 from tests.driver.bench.kernels import by_name
 from tests.driver.bench.machine import Machine
 from tests.driver.bench.run import Arg, CommandError, run

@@ -54,9 +54,8 @@ def userland_image(cache: Cache, kernel: Kernel, further: tuple[str, ...] = ()) 
 def unconfigured_image(cache: Cache, found: KernelPackage) -> Path:
     """The same of another architecture: unpacked, since nothing here can run its packages' scripts, and what they would have made by hand."""
     row = found.kernel
-    builder = build_chroot(
-        cache, found
-    )  # Python's code is compiled there: emulated, each guest would spend a minute on that
+    # Python's code is compiled there: emulated, each guest would spend a minute on that.
+    builder = build_chroot(cache, found)
     name = f"{row.suite}-{row.architecture.name}"
     key = digest(RECIPE, row.suite, *row.releases, row.architecture.name, *PACKAGES)
 

@@ -10,11 +10,10 @@ import pytest
 
 from tests.driver.guest.commands import eventually, run
 from tests.driver.guest.direct import Direct
-from tests.driver.guest.disks import MIB, partitions
+from tests.driver.guest.disks import MIB, UNIT, partitions
 from tests.driver.guest.faulty import faulty
 from tests.driver.guest.hotcopies import info, is_stored, remove_from_driver, take_bare
 
-UNIT = 4096
 REGION = 2 * MIB
 BATCH = 256  # units of one write to the store
 AROUND = 64  # units read at once around a write, where many are written
