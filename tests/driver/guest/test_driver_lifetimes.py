@@ -33,6 +33,7 @@ def test_a_copy_that_was_cut_outlives_both_hot_copies() -> None:
     with partitions(size, size) as (node, below), faulty(below) as device, Direct(node, os.O_RDWR) as origin:
         old = os.urandom(AROUND * UNIT)
         origin.write(0, old)
+        run("wipefs", "-qa", device.node)  # what an earlier test may have left there
         older = take_bare(node, "-c", device.node)
         origin.write(UNIT, b"1" * (AROUND - 1) * UNIT)
         assert eventually(lambda: is_stored(older))
