@@ -12,9 +12,10 @@ import contextlib
 import errno
 import functools
 import os
+import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
@@ -25,6 +26,7 @@ from hotcopy.fiemap import Extent
 from tests.driver.guest.commands import eventually, run
 from tests.driver.guest.direct import Direct
 from tests.driver.guest.disks import MIB, OTHER_DISK, UNIT, filesystem, partitions
+from tests.driver.guest.kernel_log import bad_lines
 from tests.driver.guest.plugin import KernelLog
 from tests.proof.guest.stage import no_udev
 
@@ -34,6 +36,9 @@ INJECTORS = ("failslab", "fail_page_alloc")
 LIMIT = 3000  # allocations of one call: more is a loop
 # What sysfs, the block layer and filesystems say when they are refused memory; a warning, an oops or a report is none of these.
 ALLOWED = (r"hcp\d+ of \w+ ended: no memory", r"I/O error, dev hcp", r"Buffer I/O error on dev hcp", r"VM_FAULT_OOM")
+# kmem_cache_create(), below bioset_init(), shows who called it when it gets no memory; the caller is told as well.
+NO_CACHE = re.compile(r"kmem_cache_create\w*\(.*\) failed with error -12")
+END_OF_CALLERS = "</TASK>"
 
 
 class Injection:
@@ -131,6 +136,16 @@ class Case:
     before: Callable[[Place], list[int]]  # the numbers of hot copies, the oldest first
     call: Callable[[Place, list[int]], None]
     after: Callable[[Place, list[int], bool], None]
+
+
+def unexplained(lines: Iterable[str]) -> Iterator[str]:
+    """Less the callers that the kernel shows of a cache which got no memory."""
+    showing = False
+    for line in lines:
+        showing = showing or NO_CACHE.search(line) is not None
+        if not showing:
+            yield line
+        showing = showing and END_OF_CALLERS not in line
 
 
 def none(_place: Place) -> list[int]:
@@ -231,7 +246,7 @@ def play(case: Case, place: Place, injection: Injection, log: KernelLog) -> Coun
         assert failed or error is None, f"{case.name}: {error} without a refusal"
         case.after(place, minors, error is None)
         place.clear()
-        bad = log.bad(ALLOWED)
+        bad = list(bad_lines(unexplained(log.read()), ALLOWED))
         assert not bad, f"{case.name}, allocation {number}:\n" + "\n".join(bad)
         if not failed:
             return results
