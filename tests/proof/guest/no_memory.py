@@ -12,9 +12,10 @@ import contextlib
 import errno
 import functools
 import os
+import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
@@ -25,6 +26,7 @@ from hotcopy.fiemap import Extent
 from tests.driver.guest.commands import eventually, run
 from tests.driver.guest.direct import Direct
 from tests.driver.guest.disks import MIB, OTHER_DISK, UNIT, filesystem, partitions
+from tests.driver.guest.kernel_log import bad_lines
 from tests.driver.guest.plugin import KernelLog
 from tests.proof.guest.stage import no_udev
 
@@ -34,6 +36,9 @@ INJECTORS = ("failslab", "fail_page_alloc")
 LIMIT = 3000  # allocations of one call: more is a loop
 # What sysfs, the block layer and filesystems say when they are refused memory; a warning, an oops or a report is none of these.
 ALLOWED = (r"hcp\d+ of \w+ ended: no memory", r"I/O error, dev hcp", r"Buffer I/O error on dev hcp", r"VM_FAULT_OOM")
+# kmem_cache_create(), below bioset_init(), shows who called it when it gets no memory; the caller is told as well.
+NO_CACHE = re.compile(r"kmem_cache_create\w*\(.*\) failed with error -\d+")
+END_OF_CALLERS = "</TASK>"
 
 
 class Injection:
@@ -133,6 +138,16 @@ class Case:
     after: Callable[[Place, list[int], bool], None]
 
 
+def unexplained(lines: Iterable[str]) -> Iterator[str]:
+    """Less the callers that the kernel shows of a cache which got no memory."""
+    showing = False
+    for line in lines:
+        showing = showing or NO_CACHE.search(line) is not None
+        if not showing:
+            yield line
+        showing = showing and END_OF_CALLERS not in line
+
+
 def none(_place: Place) -> list[int]:
     """No hot copy."""
     return []
@@ -215,7 +230,7 @@ def none_of(_number: int) -> None:
 
 
 def play(case: Case, place: Place, injection: Injection, log: KernelLog) -> Counter[str]:
-    """Once for each allocation of the call; how often which errno. AssertionError."""
+    """Once for each allocation of the call; how often which errno, and how often the kernel complained. AssertionError."""
     results: Counter[str] = Counter()
     for number in range(1, LIMIT):
         minors = case.before(place)
@@ -231,8 +246,10 @@ def play(case: Case, place: Place, injection: Injection, log: KernelLog) -> Coun
         assert failed or error is None, f"{case.name}: {error} without a refusal"
         case.after(place, minors, error is None)
         place.clear()
-        bad = log.bad(ALLOWED)
-        assert not bad, f"{case.name}, allocation {number}:\n" + "\n".join(bad)
+        said = log.read()
+        if any(bad_lines(unexplained(said), ALLOWED)):
+            results["reports"] += 1
+            print("\n".join((f"{case.name}, allocation {number}: the kernel said", *said)), flush=True)
         if not failed:
             return results
         results[errno.errorcode.get(error.errno, "?") if error else "done"] += 1
@@ -243,7 +260,7 @@ def main() -> int:
     """Every case (or those whose name has the argument in it), on a raw device and on an ext4."""
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     run("modprobe", "hcpdriver")
-    log, injection = KernelLog(), Injection()
+    log, injection, reports = KernelLog(), Injection(), 0
     with contextlib.ExitStack() as stack:
         raw, node = stack.enter_context(partitions(ORIGIN, ORIGIN))
         stores = stack.enter_context(partitions(STORE, STORE, disk=OTHER_DISK))
@@ -256,10 +273,11 @@ def main() -> int:
                 for case in CASES:
                     if word in case.name:
                         results = play(case, place, injection, log)
+                        reports += results.pop("reports", 0)
                         said = ", ".join(f"{count} {name}" for name, count in results.most_common())
                         print(f"{kind}: {case.name}: {results.total()} allocations refused: {said}", flush=True)
     run("rmmod", "hcpdriver")
-    return 0
+    return 1 if reports else 0
 
 
 if __name__ == "__main__":
