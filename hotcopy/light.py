@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What ``typing`` has for declarations, without loading it: with its records that is a tenth of what a hot copy takes.
 
-``signal`` is the part of the module of that name that is written in C: the rest of it only gives the numbers names, by ``enum``.
+``signal`` is the part of the module of that name that is written in C: the rest of it only gives the numbers names, by ``enum``. So is
+``itemgetter`` without the rest of ``operator``, which says the same in Python.
 
 Type checkers know ``TYPE_CHECKING`` by its name, and take ``NamedTuple`` for ``typing.NamedTuple``.
 """
 
 from __future__ import annotations
-
-from operator import itemgetter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from typing import NamedTuple as NamedTuple
 else:
     import _signal as signal  # noqa: F401
+    from _operator import itemgetter
 
     class _Maker(type):
         """Makes the class of a record from its annotations, of which it looks at the names only."""

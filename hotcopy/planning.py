@@ -202,6 +202,8 @@ def _mounted(devices: Sequence[BlockDevice], table: Sequence[Mount], sysfs: Sysf
 
 def _upper_first(origins: Sequence[OriginPlan], sysfs: Sysfs) -> tuple[OriginPlan, ...]:
     """Each before those it is built on: the driver holds their writes one after the other."""
+    if len(origins) < 2:
+        return tuple(origins)
     return tuple(sorted(origins, key=lambda item: -cycles.depth(item.device.dev, sysfs)))
 
 

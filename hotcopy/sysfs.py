@@ -88,7 +88,9 @@ class Sysfs(NamedTuple):
     def partitions(self, dev: DevId) -> tuple[DevId, ...]:
         """The partitions of a disk."""
         top = self._top(dev)
-        return self._devs(f"{top}/{name}" for name in self._names(top) if os.path.exists(f"{top}/{name}/partition"))
+        disk = os.path.basename(top)  # its name comes first in theirs (block/partitions/core.c): few others need a look
+        names = [name for name in self._names(top) if name.startswith(disk)]
+        return self._devs(f"{top}/{name}" for name in names if os.path.exists(f"{top}/{name}/partition"))
 
     def holders(self, dev: DevId) -> tuple[DevId, ...]:
         """The devices built on this one (LVM, RAID, encryption)."""

@@ -154,6 +154,15 @@ def test_what_no_kernel_changes_runs_on_the_oldest_and_the_newest() -> None:
     assert GuestTest("a[1]", ("two_kernels", "one_kernel"), 1).kernels(names) in ([name] for name in names)
 
 
+def test_variants_take_turns() -> None:
+    """Two of a function are on two kernels, four on four; quick ones and thorough runs are as they are without."""
+    names = ["5.10", "6.1", "6.12", "7.x"]
+    variants = [GuestTest(f"test_driver_a.py::test_b[{number}]", ("two_kernels",), 1, number) for number in range(4)]
+    assert sorted(test.kernels(names)[0] for test in variants) == names
+    assert all(len(test.kernels(names)) == 1 for test in variants)
+    assert GuestTest("test_driver_a.py::test_b[0]", ("quick",), 1, 0).kernels(names) == names
+
+
 def test_what_any_kernel_tells_runs_on_one_and_all_have_some() -> None:
     """Always the same one, whatever else there is; and every test of the suite runs somewhere."""
     names = ["5.10", "6.1", "6.12", "7.x"]
@@ -182,7 +191,11 @@ def test_every_kernel_has_the_core() -> None:
     names = ["5.10", "6.1", "6.12", "7.x"]
     everywhere = {test.name for test in list_tests() if test.kernels(names, thorough=True) == names}
     driver = {test.name for test in list_tests() if test.name.startswith("test_driver_")}
-    assert all(len(test.kernels(names)) >= 2 for test in list_tests() if test.name in everywhere & driver)
+    functions = {test.function: set[str]() for test in list_tests() if test.name in everywhere & driver}
+    for item in list_tests():
+        if item.function in functions:
+            functions[item.function] |= set(item.kernels(names))
+    assert all(len(kernels) >= 2 for kernels in functions.values()), functions
     for core in (
         "driver_exact",
         "driver_hook",

@@ -37,7 +37,7 @@ HEAVY = {
         "json",
         "locale",
     ),
-    *("mmap", "pathlib", "pickle", "re", "shutil", "signal"),
+    *("mmap", "operator", "pathlib", "pickle", "re", "shutil", "signal"),
     *("socket", "subprocess", "tempfile", "threading", "traceback", "typing", "uuid"),
     *(
         f"hotcopy.{name}"

@@ -6,8 +6,9 @@ import json
 import sys
 import tempfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.driver.bench.bench import TREE, Bench
@@ -39,6 +40,12 @@ class GuestTest:
     name: str  # file.py::function[parameters]
     marks: tuple[str, ...]
     timeout: float
+    variant: int | None = None  # which of the function's several, from 0
+
+    @property
+    def function(self) -> str:
+        """Without its parameters."""
+        return self.name.partition("[")[0]
 
     @property
     def core(self) -> bool:
@@ -50,10 +57,13 @@ class GuestTest:
         """Of these kernels, oldest first, those it is worth running on.
 
         Not ``thorough``: what is not quick runs on one of the older and one of the newer; of that, what tests the
-        command (``test_hcp_*``) on one, since CI has 90 minutes, and machines that are at times three times slower.
+        command (``test_hcp_*``) on one, and the variants of one function in turn, each on the next kernel, since CI has
+        90 minutes, and machines that are at times three times slower.
         """
         if "one_kernel" in self.marks:
             return [one_of(chosen, self.name)]
+        if not thorough and self.variant is not None and not {"quick", "kernel_independent"}.intersection(self.marks):
+            return [chosen[(zlib.crc32(self.function.encode()) + self.variant) % len(chosen)]]
         if not thorough and "quick" not in self.marks:
             return [one_of(chosen, self.name)] if self.name.startswith("test_hcp_") else two_of(chosen, self.name)
         two = "two_kernels" in self.marks and not thorough
@@ -89,7 +99,20 @@ def list_tests(arguments: Iterable[str] = ()) -> list[GuestTest]:
         if done.returncode not in (0, 5) or not listing.exists():
             raise CommandError(f"the guest tests cannot be collected:\n{done.stdout}")
         rows = json.loads(listing.read_text(encoding="utf-8"))
-    return [GuestTest(row["test"], tuple(row["marks"]), row["timeout"]) for row in rows]
+    return _numbered([GuestTest(row["test"], tuple(row["marks"]), row["timeout"]) for row in rows])
+
+
+def _numbered(tests: Sequence[GuestTest]) -> list[GuestTest]:
+    """With the place of each among those of its function that are not for one kernel anyway, where there are several."""
+    several = Counter(test.function for test in tests if "one_kernel" not in test.marks)
+    seen: Counter[str] = Counter()
+    numbered = []
+    for test in tests:
+        if several[test.function] > 1 and "one_kernel" not in test.marks:
+            test = replace(test, variant=seen[test.function])
+            seen[test.function] += 1
+        numbered.append(test)
+    return numbered
 
 
 def run_and_print(bench: Bench, kernel: str, tests: Iterable[GuestTest]) -> list[Result]:
