@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -177,6 +178,8 @@ def test_publishing_again_adds_and_keeps(
 ) -> None:
     """A client that has read the older Release still finds its index; a package that changed is refused."""
     indexes = set((repository / "apt/by-hash/SHA256").iterdir())
+    for path in indexes:
+        os.utime(path, (0, 0))  # published long ago, and named by the Release until now
     newer = tmp_path / "newer"
     (newer / "deb").mkdir(parents=True)
     subprocess.run(
