@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hotcopy import __version__
 from installer.checks import registry
 from installer.checks.finding import Finding, ok, refuse, warn
 from installer.context import Context
@@ -30,13 +29,13 @@ def _module(context: Context) -> Iterator[Finding]:
 
 
 def _loaded(context: Context) -> Iterator[Finding]:
-    version = context.system.installed.loaded_version
+    version, wanted = context.system.installed.loaded_version, context.system.installed.driver_version
     if not version:
         yield warn("HC-DRIVER-LOADED", "the driver is not loaded; hcp loads it when it is needed", "modprobe hcpdriver")
-    elif version != __version__:
+    elif version != wanted:
         yield warn(
             "HC-DRIVER-LOADED",
-            f"the loaded driver is of version {version}, this is {__version__}",
+            f"the loaded driver is of version {version}, this is {wanted}",
             "hcp --remove --all; modprobe -r hcpdriver; modprobe hcpdriver",
         )
     elif not context.system.installed.control_node:

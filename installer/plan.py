@@ -71,7 +71,7 @@ def _driver(context: Context, journal: Journal, digest: str, *, from_packages: b
         for entry in journal.entries
     )
     rebuild = not from_packages and not (built and system.installed.module_file)
-    if not rebuild and system.installed.loaded_version == __version__:
+    if not rebuild and system.installed.loaded_version == system.installed.driver_version:
         return []
     with_dkms = "dkms" in system.tools.programs or bool(context.packager and context.packager.dkms())
     return [

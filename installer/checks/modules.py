@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hotcopy import __version__
 from hotcopy.attach import MODULE
 from installer.checks.finding import Finding, ok, refuse, warn
 from installer.context import Context
@@ -77,11 +76,11 @@ def tracing(context: Context) -> Iterator[Finding]:
 def others(context: Context) -> Iterator[Finding]:
     """Other snapshot drivers and live patches at the same function."""
     hooks, installed = context.system.hooks, context.system.installed
-    if MODULE in context.system.modules.loaded and installed.loaded_version not in (__version__, ""):
+    if MODULE in context.system.modules.loaded and installed.loaded_version not in (installed.driver_version, ""):
         older = installed.loaded_version
         yield warn(
             "HC-HOOK",
-            f"a driver {MODULE} of version {older} is loaded; this is {__version__}",
+            f"a driver {MODULE} of version {older} is loaded; this is {installed.driver_version}",
             "end its hot copies (hcp --remove --all) and unload it (modprobe -r hcpdriver), or reboot",
         )
     elif hooks.held_by:

@@ -65,6 +65,10 @@ class Packager(ABC):
     def install(self, packages: Sequence[str]) -> Command:
         """Installs packages by name, or files by path."""
 
+    def install_files(self, files: Sequence[str]) -> Command:
+        """Installs files that hotcopy-install build has made: they have no signature."""
+        return self.install(files)
+
     @abstractmethod
     def remove(self, packages: Sequence[str]) -> Command:
         """Removes packages and what they configured."""

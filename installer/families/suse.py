@@ -57,6 +57,10 @@ class Suse(Packager):
         """Without recommendations."""
         return ("zypper", "--non-interactive", "install", "--no-recommends", *packages)
 
+    def install_files(self, files: Sequence[str]) -> Command:
+        """zypper 1.14.4 and later refuses files without a signature, unless told of them (openSUSE/zypper#158)."""
+        return ("zypper", "--non-interactive", "install", "--no-recommends", "--allow-unsigned-rpm", *files)
+
     def remove(self, packages: Sequence[str]) -> Command:
         """Exactly these."""
         return ("zypper", "--non-interactive", "remove", "--no-clean-deps", *packages)

@@ -25,6 +25,8 @@ def _index(place: Path, cache: Path) -> None:
     text = workshop.run(["apt-ftparchive", f"--db={cache}", "packages", "pool"], cwd=place).encode()
     by_hash = place / "by-hash/SHA256"
     by_hash.mkdir(parents=True, exist_ok=True)
+    for outgoing in place.glob("Packages*"):  # clients read the Release that names it until now: its time begins here
+        pool.touch(by_hash / hashlib.sha256(outgoing.read_bytes()).hexdigest())
     for old in by_hash.iterdir():
         if old.stat().st_mtime < time.time() - _KEPT:
             old.unlink()

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import filecmp
+import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,6 +16,12 @@ from installer.errors import InstallError
 def same_bytes(one: Path, other: Path) -> bool:
     """Whether two files are equal."""
     return filecmp.cmp(one, other, shallow=False)
+
+
+def touch(path: Path) -> None:
+    """Makes its age begin now; nothing where there is no such file."""
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(path)
 
 
 def add(packages: Iterable[Path], pool: Path, is_same: Callable[[Path, Path], bool] = same_bytes) -> tuple[Path, ...]:

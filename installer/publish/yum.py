@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -51,13 +52,17 @@ def publish(place: Path, packages: Iterable[Path], key: SigningKey) -> tuple[Pat
         if fresh:
             _sign(fresh, key)
         added = pool.add(fresh, place / "packages")
+    metadata = place / "repodata/repomd.xml"
+    if metadata.exists():
+        # What is kept for 7 days is kept from now on: until now clients read the lists that this one names.
+        for name in re.findall(r'href="(repodata/[^"]+)"', metadata.read_text(encoding="utf-8")):
+            pool.touch(place / name)
     workshop.run(
         [
             *("createrepo_c", "--quiet", "--update", "--retain-old-md-by-age=7d", "--checksum=sha256"),
             *("--general-compress-type=gz", "--no-database", place),
         ]
     )
-    metadata = place / "repodata/repomd.xml"
     signature = metadata.with_name(".repomd.xml.asc.new")
     key.detach_sign(metadata, signature)
     signature.replace(metadata.with_name("repomd.xml.asc"))

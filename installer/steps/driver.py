@@ -10,7 +10,7 @@ from hotcopy.attach import MODULE
 from hotcopy.errors import HcpError
 from hotcopy.output import Output
 from installer import stopping
-from installer.detect import headers
+from installer.detect import headers, installed
 from installer.errors import InstallError
 from installer.exitcodes import ExitCode
 from installer.session import Session
@@ -20,6 +20,15 @@ from installer.steps.step import Step
 _PATIENCE = 600.0
 # DKMS signs with them, and leaves them when its package goes.
 _MADE_BY_DKMS = ("var/lib/dkms/mok.key", "var/lib/dkms/mok.pub")
+
+
+class _Host(setup.Host):
+    """Its driver's source is of the version that is installed, which packages may have from elsewhere."""
+
+    def installed_source(self) -> Path | None:
+        """Also where a package has it of another version than this installer's."""
+        path = self.root / "usr/src" / f"hotcopy-{installed.detect(self.root, self.release).driver_version}"
+        return path if (path / "Makefile").exists() else super().installed_source()
 
 
 class _Lines(Output):
@@ -58,8 +67,9 @@ class BuildDriver(Step):
 
     def run(self, session: Session) -> None:
         """Builds and loads; what fails is told apart by what is there afterwards."""
-        host = setup.Host(session.root, self.release, None)
-        if host.is_loaded and session.context.system.installed.loaded_version != __version__:
+        found = installed.detect(session.root, self.release)  # a step before this one may have installed packages
+        host = _Host(session.root, self.release, None)
+        if host.is_loaded and found.loaded_version != found.driver_version:
             self._unload(session)
         if self.rebuild:
             # It would install again what it built from an older source of this version.

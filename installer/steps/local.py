@@ -71,9 +71,9 @@ class InstallLocal(Step):
     def details(self) -> tuple[str, ...]:
         """The commands."""
         repair = self.packager.repair() if self.pending else ()
-        return tuple(" ".join(command) for command in (*repair, self.packager.install(self.files)))
+        return tuple(" ".join(command) for command in (*repair, self.packager.install_files(self.files)))
 
     def run(self, session: Session) -> None:
         """Installs them, after what a kill interrupted."""
         with recorded(session, self.packager, repair=self.pending):
-            call(session, self.packager, self.packager.install(self.files), self.files)
+            call(session, self.packager, self.packager.install_files(self.files), self.files)

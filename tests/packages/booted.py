@@ -38,6 +38,8 @@ umount /run/mounted
 losetup -d $loop
 """
 UNPACK = "tar -x -C /run -f /dev/disk/by-id/virtio-carrier"
+SERVED = "http://127.0.0.1:8000"
+_ANSWERS = "until bash -c '</dev/tcp/127.0.0.1/8000'; do sleep 0.5; done 2>/dev/null"
 
 
 @contextmanager
@@ -52,7 +54,7 @@ def booted(bench: Bench, kernel: str, tree: Tree, release: str) -> Iterator[Gues
 def with_installer(
     bench: Bench, kernel: str, tree: Tree, release: str, repository: Path, scratch: Path
 ) -> Iterator[Guest]:
-    """The tree, booted, with the repository at /run/repo and hotcopy-install.pyz beside it (again after UNPACK)."""
+    """The tree, booted, with the repository in /run/repo, SERVED, and hotcopy-install.pyz beside it (again after UNPACK)."""
     program, disk = scratch / "hotcopy-install.pyz", scratch / "disk.tar"
     pyz.build(program)
     with tarfile.open(disk, "w") as tar:
@@ -61,6 +63,8 @@ def with_installer(
     machine = replace(tree.machine(release), disks=(Disk("carrier", path=disk, read_only=True),))
     with Guest(bench, kernel, machine, files=init_files()) as guest:
         guest.run(f"udevadm settle; {UNPACK}")
+        guest.spawn("exec python3 -m http.server --bind 127.0.0.1 --directory /run/repo 8000")
+        guest.run(_ANSWERS)
         yield guest
 
 

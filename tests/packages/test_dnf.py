@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -158,6 +159,26 @@ def test_publishing_again_changes_no_package(
         )
     assert packages == {path: path.read_bytes() for path in (repository / "yum/el9/packages").iterdir()}
     assert client.install()[0] == 0
+
+
+def test_lists_are_kept_from_the_day_that_others_take_their_place(
+    repository: Path, built: Path, keyring: Keyring, tmp_path: Path
+) -> None:
+    """However old they are: a client that has read repomd.xml a moment ago asks for them."""
+    place = repository / "yum/el9"
+    next((place / "packages").glob("hotcopy-installer-*.rpm")).unlink()
+    sign_again(repository, keyring)
+    lists = set((place / "repodata").glob("*.gz"))
+    for path in lists:
+        os.utime(path, (0, 0))
+    some = tmp_path / "some/rpm"
+    some.mkdir(parents=True)
+    (some / "el9").symlink_to(built / "rpm/el9")
+    with keyring.used():
+        hotcopy_install(
+            "publish", repository, "--from", some.parent, "--key", keyring.ours, "--url", "http://here.invalid"
+        )
+    assert len(lists) == 3 and lists < set((place / "repodata").glob("*.gz"))
 
 
 def test_every_signature_is_rpms_own(repository: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hotcopy import __version__
 from installer.exitcodes import ExitCode
 from tests.driver.bench.bench import Bench
-from tests.packages.booted import booted, with_installer, works
+from tests.packages.booted import SERVED, booted, with_installer, works
 from tests.packages.building import hotcopy_install
 from tests.packages.keys import Keyring
 from tests.packages.machine_key import give_key, is_signed
@@ -99,7 +99,7 @@ def test_the_installer_installs_from_the_repository(bench: Bench, repository: Pa
     tree = debian_tree(bench, KERNEL, tmp_path / "tree", repository, ("dnf", "rpm"))
     tree.run(HOST_BRINGS)
     tree.run(f"printf '{ALMALINUX}' >/etc/os-release.new && mv /etc/os-release.new /etc/os-release")
-    install = "python3 /run/hotcopy-install.pyz --repo file:///run/repo --repo-key /run/repo/hotcopy.asc"
+    install = f"python3 /run/hotcopy-install.pyz --repo {SERVED} --repo-key /run/repo/hotcopy.asc"
     with with_installer(bench, KERNEL, tree, release, repository, tmp_path) as guest:
         spoilt = "/run/repo/yum/el9/repodata/repomd.xml"
         guest.run(f"cp {spoilt} /run/ && echo '<!-- -->' >>{spoilt}")

@@ -107,6 +107,15 @@ def test_every_family_can_do_it(family: Family) -> None:
     assert found.list_installed() and found.compiler("gcc") and found.python()
 
 
+@pytest.mark.parametrize("family", list(Family))
+def test_files_that_we_have_built_are_installed_without_a_question(family: Family) -> None:
+    """Where the package manager asks about files without a signature (zypper), and for files only."""
+    made = packager(family)
+    command, by_name = made.install_files(["/here/hotcopy"]), made.install(["hotcopy"])
+    assert command[-1] == "/here/hotcopy" and "--allow-unsigned-rpm" not in by_name
+    assert ("--allow-unsigned-rpm" in command) == (family is Family.SUSE)
+
+
 @pytest.mark.parametrize("family", [Family.DEBIAN, Family.REDHAT, Family.SUSE, Family.AMAZON])
 def test_a_repository_is_trusted_by_its_own_key_only(family: Family) -> None:
     found = packager(family)

@@ -563,6 +563,25 @@ def test_packages_are_left_alone(machine: MadeUp, capfd: pytest.CaptureFixture[s
     assert [step["key"] for step in said["steps"]] == ["driver", "verify"]
 
 
+def test_packages_of_another_version_than_the_installer(machine: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
+    """Their driver is the right one: it is not unloaded (hot copies may be active), and a second run does nothing."""
+    for path, text in (
+        ("usr/sbin/hcp", ""),
+        ("var/lib/dpkg/info/hotcopy.list", ""),
+        ("usr/lib/hotcopy/hotcopy/__init__.py", '"""Hot Copy."""\n\n__version__ = "9.9"\n'),
+        ("sys/module/hcpdriver/version", "9.9\n"),
+        ("dev/hcp", ""),
+    ):
+        (machine.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (machine.root / path).write_text(text, encoding="ascii")
+    assert machine.install("--yes") == ExitCode.DONE
+    assert machine.install() == ExitCode.DONE
+    assert "there is nothing to do" in capfd.readouterr().out
+    assert "modprobe -r hcpdriver" not in machine.calls()
+    machine.install("doctor")
+    assert "the driver 9.9 is loaded" in capfd.readouterr().out
+
+
 @pytest.mark.parametrize(
     "words",
     [
