@@ -162,12 +162,10 @@ static int hold(struct creation *creation, const char **reason)
 {
 	unsigned long deadline = jiffies + HCP_DRAIN_LIMIT;
 	unsigned int i;
-	int err = 0;
+	int err = hcp_drain_may_begin(deadline, reason);
 
-	if (!hcp_drain_may_begin(deadline)) {
-		*reason = "a process does not get on with writing (to any device); try again";
-		return -EAGAIN;
-	}
+	if (err)
+		return err;
 	deadline = jiffies + HCP_DRAIN_LIMIT;
 	for (i = 0; i < creation->nr && !err; i++) {
 		struct creating *item = &creation->item[i];

@@ -87,30 +87,44 @@ static bool drain_queue(struct gendisk *disk, unsigned long deadline)
 	return done;
 }
 
+static int await_submitters(unsigned long deadline)
+{
+	int err = hcp_hook_wait(until(deadline));
+
+	return err ? err : hcp_submitters_wait(deadline);
+}
+
 /*
  * Whether everybody gets on who submits anything to any device: otherwise there is no
- * need to hold writes only to find out.
+ * need to hold writes only to find out.  -EAGAIN, -ENOMEM.
  */
-bool hcp_drain_may_begin(unsigned long deadline)
+int hcp_drain_may_begin(unsigned long deadline, const char **reason)
 {
-	return hcp_hook_wait(until(deadline)) && hcp_submitters_wait(deadline);
+	int err = await_submitters(deadline);
+
+	if (err == -EAGAIN)
+		*reason = "a process does not get on with writing (to any device); try again";
+	return err;
 }
 
 /*
  * Waits until @deadline (jiffies) for the writes to an origin, which is held, or gets
  * hot copies that need no later ones.  @complete: all were seen; otherwise nobody can
- * tell for this kind of disk, but what is done in ->submit_bio() is done.  -EAGAIN.
+ * tell for this kind of disk, but what is done in ->submit_bio() is done.  -EAGAIN,
+ * -ENOMEM.
  */
 int hcp_drain(struct hcp_origin *origin, unsigned long deadline, bool *complete,
 	      const char **reason)
 {
 	struct gendisk *disk = origin->disk;
+	int err = await_submitters(deadline);
 
-	if (!hcp_hook_wait(until(deadline)) || !hcp_submitters_wait(deadline) ||
-	    !drain_queue(disk, deadline)) {
+	if (!err && !drain_queue(disk, deadline))
+		err = -EAGAIN;
+	if (err == -EAGAIN)
 		*reason = "the device did not end its writes in time; try again when it is less busy";
-		return -EAGAIN;
-	}
+	if (err)
+		return err;
 	*complete = queue_is_mq(disk->queue) || counts_writes(disk);
 	return 0;
 }

@@ -10,7 +10,7 @@ struct hcp_origin;
 
 #define HCP_DRAIN_LIMIT	(10 * HZ)	/* to do all that is in the queue of a disk */
 
-bool hcp_drain_may_begin(unsigned long deadline);
+int hcp_drain_may_begin(unsigned long deadline, const char **reason);
 int hcp_drain(struct hcp_origin *origin, unsigned long deadline, bool *complete,
 	      const char **reason);
 

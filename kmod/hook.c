@@ -142,10 +142,10 @@ static void hook_passed(struct rcu_head *rcu)
 }
 
 /*
- * Waits until the block layer has taken every write that was judged before; false when
- * it has not in @timeout jiffies: it may be another device that takes none.
+ * Waits until the block layer has taken every write that was judged before.  -EAGAIN
+ * when it has not in @timeout jiffies: it may be another device that takes none; -ENOMEM.
  */
-bool hcp_hook_wait(unsigned long timeout)
+int hcp_hook_wait(unsigned long timeout)
 {
 	struct hook_waiter *waiter;
 	bool passed;
@@ -153,13 +153,13 @@ bool hcp_hook_wait(unsigned long timeout)
 	/* Writes are held back: better to fail than to wait for memory. */
 	waiter = kmalloc(sizeof(*waiter), GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN);
 	if (!waiter)
-		return false;
+		return -ENOMEM;
 	init_completion(&waiter->done);
 	refcount_set(&waiter->refs, 2);
 	call_srcu(&text_srcu, &waiter->rcu, hook_passed);
 	passed = wait_for_completion_timeout(&waiter->done, timeout);
 	hook_waiter_put(waiter);
-	return passed;
+	return passed ? 0 : -EAGAIN;
 }
 
 /*

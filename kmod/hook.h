@@ -14,7 +14,7 @@ void hcp_hook_exit(void);
 
 int hcp_hook_enter(void);
 void hcp_hook_leave(int idx);
-bool hcp_hook_wait(unsigned long timeout);
+int hcp_hook_wait(unsigned long timeout);
 hcp_submit_t hcp_hook_route(struct bio *bio, const struct hcp_origin *from);
 
 #endif /* HCP_HOOK_H */

@@ -56,10 +56,11 @@ static bool await(struct task_struct **task, unsigned int nr, unsigned long dead
 }
 
 /*
- * Waits until everybody who is in the middle of submitting has come to an end of it;
- * false when somebody has not by @deadline (jiffies): a device takes nothing from him.
+ * Waits until everybody who is in the middle of submitting has come to an end of it.
+ * -EAGAIN when somebody has not by @deadline (jiffies): a device takes nothing from him;
+ * -ENOMEM.
  */
-bool hcp_submitters_wait(unsigned long deadline)
+int hcp_submitters_wait(unsigned long deadline)
 {
 	struct task_struct **task;
 	unsigned int room, nr;
@@ -70,12 +71,14 @@ bool hcp_submitters_wait(unsigned long deadline)
 		task = kvmalloc_array(room, sizeof(*task),
 				      GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN);
 		if (!task)
-			return false;
+			return -ENOMEM;
 		nr = collect(task, room);
 		done = await(task, min(nr, room), deadline);
 		kvfree(task);
-		if (!done || nr <= room)
-			return done;
+		if (!done)
+			return -EAGAIN;
+		if (nr <= room)
+			return 0;
 	}
-	return false;
+	return -EAGAIN;
 }

@@ -3,8 +3,6 @@
 #ifndef HCP_SUBMITTERS_H
 #define HCP_SUBMITTERS_H
 
-#include <linux/types.h>
-
-bool hcp_submitters_wait(unsigned long deadline);
+int hcp_submitters_wait(unsigned long deadline);
 
 #endif /* HCP_SUBMITTERS_H */
