@@ -11,6 +11,8 @@ from installer.families.base import Command, ConfigFile, Packager, Repository
 from installer.families.dnf import RPM_LIST, RPM_SYMPTOMS, rpm_repository, split_keys
 from installer.families.failures import symptom
 
+_INSTALL = ("zypper", "--non-interactive", "install", "--no-recommends")
+
 
 class Suse(Packager):
     """zypper and rpm."""
@@ -55,11 +57,11 @@ class Suse(Packager):
 
     def install(self, packages: Sequence[str]) -> Command:
         """Without recommendations."""
-        return ("zypper", "--non-interactive", "install", "--no-recommends", *packages)
+        return (*_INSTALL, *packages)
 
     def install_files(self, files: Sequence[str]) -> Command:
         """zypper 1.14.4 and later refuses files without a signature, unless told of them (openSUSE/zypper#158)."""
-        return ("zypper", "--non-interactive", "install", "--no-recommends", "--allow-unsigned-rpm", *files)
+        return (*_INSTALL, "--allow-unsigned-rpm", *files)
 
     def remove(self, packages: Sequence[str]) -> Command:
         """Exactly these."""

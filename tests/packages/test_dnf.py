@@ -145,18 +145,23 @@ def test_what_is_in_the_way_is_named(client: Client, web: Web) -> None:
     explained(said, ExitCode.NO_NETWORK, "the package mirror cannot be reached")
 
 
-def test_publishing_again_changes_no_package(
-    repository: Path, built: Path, keyring: Keyring, client: Client, tmp_path: Path
-) -> None:
-    packages = {path: path.read_bytes() for path in (repository / "yum/el9/packages").iterdir()}
-    assert len(packages) == 4
-    some = tmp_path / "some/rpm"
+def publish_again(repository: Path, built: Path, keyring: Keyring, scratch: Path) -> None:
+    """All packages for EL 9, as they were built."""
+    some = scratch / "some/rpm"
     some.mkdir(parents=True)
     (some / "el9").symlink_to(built / "rpm/el9")
     with keyring.used():
         hotcopy_install(
             "publish", repository, "--from", some.parent, "--key", keyring.ours, "--url", "http://here.invalid"
         )
+
+
+def test_publishing_again_changes_no_package(
+    repository: Path, built: Path, keyring: Keyring, client: Client, tmp_path: Path
+) -> None:
+    packages = {path: path.read_bytes() for path in (repository / "yum/el9/packages").iterdir()}
+    assert len(packages) == 4
+    publish_again(repository, built, keyring, tmp_path)
     assert packages == {path: path.read_bytes() for path in (repository / "yum/el9/packages").iterdir()}
     assert client.install()[0] == 0
 
@@ -171,13 +176,7 @@ def test_lists_are_kept_from_the_day_that_others_take_their_place(
     lists = set((place / "repodata").glob("*.gz"))
     for path in lists:
         os.utime(path, (0, 0))
-    some = tmp_path / "some/rpm"
-    some.mkdir(parents=True)
-    (some / "el9").symlink_to(built / "rpm/el9")
-    with keyring.used():
-        hotcopy_install(
-            "publish", repository, "--from", some.parent, "--key", keyring.ours, "--url", "http://here.invalid"
-        )
+    publish_again(repository, built, keyring, tmp_path)
     assert len(lists) == 3 and lists < set((place / "repodata").glob("*.gz"))
 
 

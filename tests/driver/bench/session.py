@@ -22,9 +22,9 @@ GRACE = 60.0  # seconds past a test's own limit after which the guest counts as 
 DEATHS = 4  # after so many the rest of a kernel's tests is not tried
 
 
-def one_of(kernels: Sequence[str], test: str) -> str:
-    """Always the same one for a test; the variants of a test are on all kernels in sum."""
-    return kernels[zlib.crc32(test.encode()) % len(kernels)]
+def one_of(kernels: Sequence[str], test: str, turn: int = 0) -> str:
+    """Always the same one for a test, or so many further on; the variants of a test are on all kernels in sum."""
+    return kernels[(zlib.crc32(test.encode()) + turn) % len(kernels)]
 
 
 def two_of(kernels: Sequence[str], test: str) -> list[str]:
@@ -62,9 +62,9 @@ class GuestTest:
         """
         if "one_kernel" in self.marks:
             return [one_of(chosen, self.name)]
-        if not thorough and self.variant is not None and not {"quick", "kernel_independent"}.intersection(self.marks):
-            return [chosen[(zlib.crc32(self.function.encode()) + self.variant) % len(chosen)]]
         if not thorough and "quick" not in self.marks:
+            if self.variant is not None and "kernel_independent" not in self.marks:
+                return [one_of(chosen, self.function, self.variant)]
             return [one_of(chosen, self.name)] if self.name.startswith("test_hcp_") else two_of(chosen, self.name)
         two = "two_kernels" in self.marks and not thorough
         # Quick ones of the driver are cells of the matrix, of which make test fills those of the oldest and the newest kernel.

@@ -20,22 +20,31 @@ from tests.driver.guest.commands import eventually, run
 from tests.driver.guest.disks import DISK, MIB, OTHER_DISK, Filesystem, filesystem, partitions, raid1, settle
 from tests.driver.guest.hcp import hcp
 from tests.driver.guest.hotcopies import attempt, copies, remove_from_driver, take
-from tests.driver.guest.udev_rules import DIRECTORY, INSTALLED, RULES, installed_rules, reload_rules
 
+RULES = Path("/hotcopy/packaging/common/59-hotcopy.rules")
+INSTALLED = Path("/run/udev/rules.d") / RULES.name
 # What an administrator, or another distribution, may have: it looks into every device and links what it finds.
-CURIOUS = DIRECTORY / "58-curious.rules"
+CURIOUS = Path("/run/udev/rules.d/58-curious.rules")
 CURIOUS_RULE = """\
 SUBSYSTEM=="block", KERNEL=="hcp*", IMPORT{builtin}="blkid", SYMLINK+="disk/by-uuid/$env{ID_FS_UUID_ENC}"
 """
 STOLEN = re.compile(r"ID_FS_TYPE=|disk/by-id|MD_|SYSTEMD_WANTS|LVM_")
 
 
+def reload_rules() -> None:
+    run("udevadm", "control", "--reload")
+
+
 @pytest.fixture
 def rules() -> Iterator[None]:
     """Our udev rules, as installed."""
-    with installed_rules():
-        yield
-        CURIOUS.unlink(missing_ok=True)
+    INSTALLED.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(RULES, INSTALLED)
+    reload_rules()
+    yield
+    INSTALLED.unlink()
+    CURIOUS.unlink(missing_ok=True)
+    reload_rules()
 
 
 def properties(node: str) -> str:
