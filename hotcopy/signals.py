@@ -30,7 +30,9 @@ def deferred() -> Iterator[Callable[[], None]]:
     """Notes the stopping signals instead of dying; the caller calls the result where stopping is safe.
 
     That call raises InterruptedByUserError when a signal has come. A signal after the last such call changes nothing: the
-    work is done then. A signal that was ignored at the start (nohup) stays ignored; children get the defaults.
+    work is done then. So when it is, and hcp has only to say so and to end, they go on being noted only: a hot copy would be
+    there, and the status would be a failure's. After an error, which has undone everything, they do again what they did.
+    A signal that was ignored at the start (nohup) stays ignored; children get the defaults.
     """
     arrived: list[int] = []
 
@@ -50,7 +52,8 @@ def deferred() -> Iterator[Callable[[], None]]:
             signal.signal(number, note)
     try:
         yield check
-    finally:
+    except BaseException:
         for number, handler in old.items():
             if handler is not None:
                 signal.signal(number, handler)
+        raise

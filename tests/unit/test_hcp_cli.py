@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -261,25 +261,41 @@ def test_run() -> None:
         run("sleep", "10", timeout=0.1)
 
 
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """What the signals do is as before when the test has ended."""
+    old = {number: signal.getsignal(number) for number in signals.STOPPING}
+    yield
+    for number, handler in old.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
 def test_signals_are_deferred() -> None:
-    with signals.deferred() as check:
+    with pytest.raises(errors.InterruptedByUserError, match="SIGTERM"), signals.deferred() as check:
         check()
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0.01)
-        with pytest.raises(errors.InterruptedByUserError, match="SIGTERM"):
-            check()
+        check()
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
+@pytest.mark.usefixtures("handlers")
+def test_signals_after_the_work_change_nothing() -> None:
+    with signals.deferred() as check:
+        check()
+    for number in signals.STOPPING:
+        os.kill(os.getpid(), number)
+    time.sleep(0.01)
+
+
+@pytest.mark.usefixtures("handlers")
 def test_ignored_signals_stay_ignored() -> None:
-    old = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with signals.deferred() as check:
-            os.kill(os.getpid(), signal.SIGHUP)
-            check()
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, old)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with signals.deferred() as check:
+        os.kill(os.getpid(), signal.SIGHUP)
+        check()
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 def test_mount_points_are_made_and_unmade(tmp_path: Path) -> None:

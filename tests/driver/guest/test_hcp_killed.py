@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -104,6 +105,25 @@ def test_signals_leave_all_or_nothing(ext4: Origin, name: str) -> None:
             starting = done.status == -number or "KeyboardInterrupt" in done.err
             assert starting or done.err.startswith("hcp: error: "), done
     settled(ext4, free)
+
+
+@pytest.mark.one_kernel
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_signals_come_too_late(ext4: Origin, name: str) -> None:
+    """When hcp has said that the hot copy is mounted, it is there, and the status says so however often it is told to stop."""
+    command = Running(ext4.node)
+    while "Hot Copy mounted at: " not in command.said():
+        time.sleep(0.001)  # no longer: it is about to end
+    os.setpriority(os.PRIO_PROCESS, command.pid, 19)  # and gets no further between two of what follows
+    sent = 0
+    while not command.has_ended():
+        command.signal(signal.Signals[name])
+        sent += 1
+    done = command.wait()
+    assert (done.status, done.err) == (0, "")
+    assert sent > 1
+    (copy,) = hot_copies()
+    assert copy["mount_points"]
 
 
 @pytest.mark.one_kernel
