@@ -65,10 +65,6 @@ class Running:
         """End it at once, and every program that it has started."""
         os.killpg(self.pid, signal.SIGKILL)
 
-    def said(self) -> str:
-        """What it has written to standard output so far."""
-        return os.pread(self._outputs[0], 1 << 20, 0).decode()
-
     def has_ended(self) -> bool:
         """Whether it has."""
         if self._status is None:
