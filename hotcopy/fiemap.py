@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import struct
 
 from hotcopy import libc
 from hotcopy.errors import HcpError
@@ -12,6 +13,8 @@ from hotcopy.light import NamedTuple
 _FS_IOC_FIEMAP = 0xC020660B  # _IOWR('f', 11, struct fiemap), 32 bytes
 _FLAG_SYNC = 0x1
 _EXTENT_LAST = 0x1
+_HEAD = struct.Struct("=QQIIII")  # struct fiemap: start, length, flags, extents mapped, room for extents
+_EXTENT = struct.Struct("=QQQ16xI12x")  # struct fiemap_extent: logical, physical, length, flags
 _BATCH = 512  # extents of one call: 28 KiB
 
 # Flags of extents whose address is unknown, shared, or not a plain address on the device.
@@ -25,33 +28,6 @@ _UNUSABLE = {
     0x0400: "tail-packed",
     0x2000: "shared",
 }
-
-
-class _Extent(ctypes.Structure):
-    """struct fiemap_extent."""
-
-    _fields_ = [
-        ("logical", ctypes.c_uint64),
-        ("physical", ctypes.c_uint64),
-        ("length", ctypes.c_uint64),
-        ("reserved64", ctypes.c_uint64 * 2),
-        ("flags", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32 * 3),
-    ]
-
-
-class _Map(ctypes.Structure):
-    """struct fiemap with room for a batch of extents."""
-
-    _fields_ = [
-        ("start", ctypes.c_uint64),
-        ("length", ctypes.c_uint64),
-        ("flags", ctypes.c_uint32),
-        ("mapped_extents", ctypes.c_uint32),
-        ("extent_count", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32),
-        ("extents", _Extent * _BATCH),
-    ]
 
 
 class Extent(NamedTuple):
@@ -86,18 +62,21 @@ def extents_of(fd: int) -> tuple[Extent, ...]:
     found: list[Extent] = []
     start = 0
     while True:
-        request = _Map(start=start, length=2**64 - 1 - start, flags=_FLAG_SYNC, extent_count=_BATCH)
-        libc.ioctl(fd, _FS_IOC_FIEMAP, request)
-        for item in request.extents[: request.mapped_extents]:
+        answer = ctypes.create_string_buffer(_HEAD.size + _EXTENT.size * _BATCH)
+        _HEAD.pack_into(answer, 0, start, 2**64 - 1 - start, _FLAG_SYNC, 0, _BATCH, 0)
+        libc.ioctl(fd, _FS_IOC_FIEMAP, answer)
+        mapped = _HEAD.unpack_from(answer)[3]
+        records = memoryview(answer)[_HEAD.size : _HEAD.size + _EXTENT.size * mapped]
+        for logical, physical, length, flags in _EXTENT.iter_unpack(records):
             for flag, name in _UNUSABLE.items():
-                if item.flags & flag:
+                if flags & flag:
                     raise HcpError(
                         f"the filesystem gives no plain address for the blocks of the store (extent is {name})",
                         "this kind of filesystem cannot hold its own changed blocks",
                     )
-            found.append(Extent(item.logical, item.physical, item.length))
-            if item.flags & _EXTENT_LAST:
+            found.append(Extent(logical, physical, length))
+            if flags & _EXTENT_LAST:
                 return merge(found)
-        if request.mapped_extents == 0:
+        if mapped == 0:
             return merge(found)
         start = found[-1].logical + found[-1].length

@@ -154,6 +154,16 @@ def carried(devices: Sequence[DevId], filesystems: Sequence[Filesystem], sysfs: 
     return tuple(order)
 
 
+def writable(devices: Iterable[DevId], filesystems: Sequence[Filesystem], sysfs: Sysfs) -> tuple[Filesystem, ...]:
+    """The filesystems directly on these devices, in their order, each once; not those that cannot be written."""
+    order: list[Filesystem] = []
+    for dev in devices:
+        filesystem = on(filesystems, dev)
+        if filesystem is not None and filesystem not in order and not sysfs.is_read_only(dev):
+            order.append(filesystem)
+    return tuple(order)
+
+
 def in_freeze_order(
     devices: Sequence[DevId], filesystems: Sequence[Filesystem], sysfs: Sysfs
 ) -> tuple[Filesystem, ...]:
@@ -161,12 +171,7 @@ def in_freeze_order(
 
     Frozen in this order none waits for a write to one that is frozen already. What cannot be written is left out.
     """
-    order: list[Filesystem] = []
-    for dev in carried(devices, filesystems, sysfs):
-        filesystem = on(filesystems, dev)
-        if filesystem is not None and filesystem not in order and not sysfs.is_read_only(dev):
-            order.append(filesystem)
-    return tuple(order)
+    return writable(carried(devices, filesystems, sysfs), filesystems, sysfs)
 
 
 def open_any(filesystem: Filesystem) -> int:

@@ -172,11 +172,13 @@ def _end(child: int) -> None:
     with context.suppress(ProcessLookupError):
         os.kill(child, signal.SIGKILL)
     deadline = time.monotonic() + _LET_GO
+    pause = 0.0005  # one that has told everything is about to end
     with context.suppress(ChildProcessError):  # our parent has us ignore SIGCHLD
         while not os.waitpid(child, os.WNOHANG)[0]:
             if time.monotonic() > deadline:
                 return  # it sleeps on the disk; it ends when that answers
-            time.sleep(0.005)
+            time.sleep(pause)
+            pause = min(2 * pause, 0.01)
 
 
 def find(node: str, dev: DevId, size: int, fstype: str, limit: float) -> list[Range]:

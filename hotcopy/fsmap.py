@@ -33,9 +33,12 @@ _FMH_OF_DEV_T = 0x1
 _FMR_OF_SPECIAL_OWNER = 0x10
 _FMR_OF_LAST = 0x20
 _FMR_OWN_FREE = 1  # FMR_OWNER(0, 1)
-_HEAD = 192
+_HEAD = struct.Struct("=IIII48x64s64s")  # struct fsmap_head: flags in and out, room and records, the keys
 _RECORD = struct.Struct("=IIQQQQ24x")  # struct fsmap
-_BATCH = 8192  # records of one call: 512 KiB
+_LOWEST = bytes(_RECORD.size)
+_HIGHEST = _RECORD.pack(*(2**32 - 1,) * 2, *(2**64 - 1,) * 3, 0)  # everything; XFS wants it to have no length
+_FIRST_BATCH = 512  # records of one call: many filesystems have fewer, and more memory takes time to get
+_BATCH = 8192  # 512 KiB
 
 
 class Range(NamedTuple):
@@ -43,21 +46,6 @@ class Range(NamedTuple):
 
     start: int
     length: int
-
-
-class _Head(ctypes.Structure):
-    """struct fsmap_head with room for a batch."""
-
-    _fields_ = [
-        ("iflags", ctypes.c_uint32),
-        ("oflags", ctypes.c_uint32),
-        ("count", ctypes.c_uint32),
-        ("entries", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint64 * 6),
-        ("low", ctypes.c_uint8 * _RECORD.size),
-        ("high", ctypes.c_uint8 * _RECORD.size),
-        ("records", ctypes.c_uint8 * (_RECORD.size * _BATCH)),
-    ]
 
 
 def encode_dev(dev: DevId) -> int:
@@ -80,18 +68,19 @@ def free_ranges(fd: int, dev: DevId) -> Iterator[list[Range]]:
     OSError: ENOTTY or EOPNOTSUPP where the filesystem cannot tell.
     """
     device = encode_dev(dev)
-    head = _Head(count=_BATCH)
-    # The high key: everything. XFS wants it to have no length.
-    ctypes.memmove(head.high, _RECORD.pack(*(2**32 - 1,) * 2, *(2**64 - 1,) * 3, 0), _RECORD.size)
+    low, room = _LOWEST, _FIRST_BATCH
     while True:
-        libc.ioctl(fd, _FS_IOC_GETFSMAP, head)
-        if head.entries == 0:
+        answer = ctypes.create_string_buffer(_HEAD.size + _RECORD.size * room)
+        _HEAD.pack_into(answer, 0, 0, 0, room, 0, low, _HIGHEST)
+        libc.ioctl(fd, _FS_IOC_GETFSMAP, answer)
+        _, flags, _, entries, _, _ = _HEAD.unpack_from(answer)
+        if entries == 0:
             return
-        if not head.oflags & _FMH_OF_DEV_T:
+        if not flags & _FMH_OF_DEV_T:
             raise OSError(95, os.strerror(95))  # the device of a record is not a device number
-        records = bytes(memoryview(head.records)[: head.entries * _RECORD.size])
+        records = bytes(memoryview(answer)[_HEAD.size : _HEAD.size + _RECORD.size * entries])
         yield free_among(records, device)
-        last = records[-_RECORD.size :]
-        if _RECORD.unpack(last)[1] & _FMR_OF_LAST:
+        low = records[-_RECORD.size :]
+        if _RECORD.unpack(low)[1] & _FMR_OF_LAST:
             return
-        ctypes.memmove(head.low, last, _RECORD.size)
+        room = _BATCH

@@ -17,6 +17,8 @@ else:
     import _signal as signal  # noqa: F401
     from _operator import itemgetter
 
+    _items = []  # the properties that give the first item, the second, ...: the same for every record
+
     class _Maker(type):
         """Makes the class of a record from its annotations, of which it looks at the names only."""
 
@@ -25,8 +27,9 @@ else:
             space["__slots__"] = ()
             space["_fields"] = fields
             space["_field_defaults"] = {field: space[field] for field in fields if field in space}
-            for number, field in enumerate(fields):
-                space[field] = property(itemgetter(number))
+            while len(_items) < len(fields):
+                _items.append(property(itemgetter(len(_items))))
+            space.update(zip(fields, _items))
             return super().__new__(cls, name, bases, space)
 
     class NamedTuple(tuple, metaclass=_Maker):

@@ -200,6 +200,14 @@ def _mounted(devices: Sequence[BlockDevice], table: Sequence[Mount], sysfs: Sysf
     return own + filesystems.read(namespaces.foreign_mounts({mount.dev for mount in table}), sysfs)
 
 
+def _freeze(found: Sequence[Target], around: Surroundings) -> tuple[Filesystem, ...]:
+    """All that is frozen for them, the upper filesystems first."""
+    if len(found) == 1:
+        return found[0].above
+    devices = [target.device.dev for target in found]
+    return filesystems.in_freeze_order(devices, around.filesystems, around.sysfs)
+
+
 def _upper_first(origins: Sequence[OriginPlan], sysfs: Sysfs) -> tuple[OriginPlan, ...]:
     """Each before those it is built on: the driver holds their writes one after the other."""
     if len(origins) < 2:
@@ -216,7 +224,7 @@ def plan(request: Request, devices: Sequence[BlockDevice], driver: Driver) -> Pl
     if request.changed_blocks is not None:
         named = places.named(request.changed_blocks, request.force, around)
     found = [targets.of(device, around.filesystems, sysfs) for device in devices]
-    freeze = filesystems.in_freeze_order([device.dev for device in devices], around.filesystems, sysfs)
+    freeze = _freeze(found, around)
     _refuse_crowd(request, named, freeze)
     origins = _upper_first([_origin(request, target, named, around) for target in found], sysfs)
     _refuse_cycles(origins, _stores(driver, around.hot_copies), sysfs)

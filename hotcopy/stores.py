@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 import os
 
-from hotcopy import context, sessions, store
+from hotcopy import context, store
 from hotcopy.device import BlockDevice
 from hotcopy.devid import DevId
 from hotcopy.driver import Driver, Segment
@@ -45,6 +45,10 @@ def opened_device(device: BlockDevice, flags: int = os.O_RDONLY) -> Iterator[int
 
 
 def _clean(root: int, driver: Driver) -> None:
+    if not store.is_any(root):
+        return
+    from hotcopy import sessions  # where there are stores only
+
     with context.suppress(OSError, HcpError):  # a leftover costs space only; the next hcp tries again
         store.clean(root, sessions.stores_in_use(driver))
 

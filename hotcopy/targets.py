@@ -34,9 +34,7 @@ class Target(NamedTuple):
 
 def of(device: BlockDevice, mounted: Sequence[Filesystem], sysfs: Sysfs) -> Target:
     """What there is on the device now."""
+    carried = filesystems.carried([device.dev], mounted, sysfs)
     return Target(
-        device,
-        filesystems.on(mounted, device.dev),
-        filesystems.in_freeze_order([device.dev], mounted, sysfs),
-        filesystems.carried([device.dev], mounted, sysfs),
+        device, filesystems.on(mounted, device.dev), filesystems.writable(carried, mounted, sysfs), carried
     )
