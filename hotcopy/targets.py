@@ -35,6 +35,4 @@ class Target(NamedTuple):
 def of(device: BlockDevice, mounted: Sequence[Filesystem], sysfs: Sysfs) -> Target:
     """What there is on the device now."""
     carried = filesystems.carried([device.dev], mounted, sysfs)
-    return Target(
-        device, filesystems.on(mounted, device.dev), filesystems.writable(carried, mounted, sysfs), carried
-    )
+    return Target(device, filesystems.on(mounted, device.dev), filesystems.writable(carried, mounted, sysfs), carried)

@@ -272,11 +272,15 @@ def handlers() -> Iterator[None]:
 
 @pytest.mark.usefixtures("handlers")
 def test_signals_are_deferred() -> None:
-    with pytest.raises(errors.InterruptedByUserError, match="SIGTERM"), signals.deferred() as check:
-        check()
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.01)
-        check()
+    def work() -> None:
+        with signals.deferred() as check:
+            check()
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.01)
+            check()
+
+    with pytest.raises(errors.InterruptedByUserError, match="SIGTERM"):
+        work()
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
