@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from installer.build.layout import Places
 from installer.families import packager
+from installer.families.amazon import UNNUMBERED
 from installer.matrix.model import Distro, Family, PackageFormat, Tier
 
 _UNITS = "usr/lib/systemd/system"
@@ -56,6 +57,13 @@ class RpmTarget:
     def kernel_provides(self) -> str:
         """By what a kernel's package names the release (uname -r) that it has; "" where nothing does."""
         return "kernel-uname-r" if self.family in (Family.REDHAT, Family.AMAZON) else ""
+
+    @property
+    def running_headers(self) -> str:
+        """The package with the headers of the kernel that runs, as a word for a shell."""
+        if self.family is Family.AMAZON:  # as installer.families.amazon has it
+            return f"kernel$(uname -r | cut -d. -f1,2 | grep -Fvx {UNNUMBERED})-devel-$(uname -r)"
+        return f"{self.headers}-$(uname -r)" if self.kernel_provides else self.headers
 
     @property
     def definitions(self) -> tuple[tuple[str, str], ...]:
@@ -138,6 +146,7 @@ TARGETS = (
         ".amzn2023",
         "amazon",
         (("amzn", "2023"), ("amzn2023", "1")),
+        has_dkms=True,  # github.com/amazonlinux/amazon-linux-2023/issues/77
     ),
     RpmTarget(
         "mageia",

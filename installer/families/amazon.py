@@ -6,7 +6,7 @@ from __future__ import annotations
 from installer.detect.kernel import Kernel
 from installer.families.dnf import Dnf
 
-_UNNUMBERED = "6.1"  # the kernel that Amazon Linux 2023 came with is plain "kernel", later ones are "kernel6.12"
+UNNUMBERED = "6.1"  # the kernel that Amazon Linux 2023 came with is plain "kernel", later ones are "kernel6.12"
 
 
 class Amazon(Dnf):
@@ -14,7 +14,7 @@ class Amazon(Dnf):
 
     def headers(self, kernel: Kernel) -> tuple[str, ...]:
         """The name has the series of a later kernel in it."""
-        series = "" if kernel.series == _UNNUMBERED else kernel.series
+        series = "" if kernel.series == UNNUMBERED else kernel.series
         return (f"kernel{series}-devel-{kernel.release}",)
 
     def compiler(self, kernel_compiler: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from installer.errors import InstallError
 from installer.publish import pool
 from installer.publish.key import SigningKey
 
+_ENTRY, _SIGNATURE = "repomd.xml", "repomd.xml.asc"
 TOOLS = {"rpmsign": "rpm", "createrepo_c": "createrepo-c", "gpg": "gnupg"}
 
 
@@ -35,6 +36,20 @@ def _sign(packages: Iterable[Path], key: SigningKey) -> None:
     )
 
 
+def _replace(fresh: Path, published: Path) -> None:
+    """Lists first, whose names have their checksums; then entry and signature, renamed one right after the other."""
+    pool.add((path for path in fresh.iterdir() if path.name not in (_ENTRY, _SIGNATURE)), published)
+    for name in (_ENTRY, _SIGNATURE):
+        new = published / f".{name}.new"
+        shutil.copyfile(fresh / name, new)
+        new.chmod(0o644)
+    for name in (_ENTRY, _SIGNATURE):
+        (published / f".{name}.new").replace(published / name)
+    for path in published.iterdir():
+        if not (fresh / path.name).exists():
+            path.unlink()
+
+
 def publish(place: Path, packages: Iterable[Path], key: SigningKey) -> tuple[Path, ...]:
     """Adds packages to the repository of one target and signs it again; returns those that are new. InstallError."""
     workshop.need(TOOLS)
@@ -52,18 +67,20 @@ def publish(place: Path, packages: Iterable[Path], key: SigningKey) -> tuple[Pat
         if fresh:
             _sign(fresh, key)
         added = pool.add(fresh, place / "packages")
-    metadata = place / "repodata/repomd.xml"
-    if metadata.exists():
+    published, entry = place / "repodata", place / "repodata" / _ENTRY
+    if entry.exists():
         # What is kept for 7 days is kept from now on: until now clients read the lists that this one names.
-        for name in re.findall(r'href="(repodata/[^"]+)"', metadata.read_text(encoding="utf-8")):
+        for name in re.findall(r'href="(repodata/[^"]+)"', entry.read_text(encoding="utf-8")):
             pool.touch(place / name)
-    workshop.run(
-        [
-            *("createrepo_c", "--quiet", "--update", "--retain-old-md-by-age=7d", "--checksum=sha256"),
-            *("--general-compress-type=gz", "--no-database", place),
-        ]
-    )
-    signature = metadata.with_name(".repomd.xml.asc.new")
-    key.detach_sign(metadata, signature)
-    signature.replace(metadata.with_name("repomd.xml.asc"))
+    with workshop.scratch("repodata") as scratch:
+        if published.is_dir():
+            shutil.copytree(published, scratch / "repodata", ignore=shutil.ignore_patterns(".*"))
+        workshop.run(
+            [
+                *("createrepo_c", "--quiet", "--update", "--retain-old-md-by-age=7d", "--checksum=sha256"),
+                *("--general-compress-type=gz", "--no-database", "--outputdir", scratch, place),
+            ]
+        )
+        key.detach_sign(scratch / "repodata" / _ENTRY, scratch / "repodata" / _SIGNATURE)
+        _replace(scratch / "repodata", published)
     return added

@@ -15,6 +15,7 @@ from tests.driver.bench.bench import Bench
 from tests.driver.bench.fresh import init_files
 from tests.driver.bench.guest import Guest
 from tests.driver.bench.machine import Disk
+from tests.driver.bench.progress import step
 from tests.packages.trees import Tree
 
 # A file of 8 MiB is overwritten; the hot copy has it as it was.
@@ -38,7 +39,9 @@ umount /run/mounted
 losetup -d $loop
 """
 UNPACK = "tar -x -C /run -f /dev/disk/by-id/virtio-carrier"
+_PROGRAM = "/run/hotcopy-install.pyz"
 SERVED = "http://127.0.0.1:8000"
+FROM_SERVED = f"--repo {SERVED} --repo-key /run/repo/hotcopy.asc"
 _ANSWERS = "until bash -c '</dev/tcp/127.0.0.1/8000'; do sleep 0.5; done 2>/dev/null"
 
 
@@ -66,6 +69,14 @@ def with_installer(
         guest.spawn("exec python3 -m http.server --bind 127.0.0.1 --directory /run/repo 8000")
         guest.run(_ANSWERS)
         yield guest
+
+
+def install_in(guest: Guest, words: str, *, status: int = 0, timeout: float = 1800) -> str:
+    """Runs the hotcopy-install of with_installer, which must end like this; shows and returns what it says."""
+    with step(f"hotcopy-install {words}"):
+        done = guest.follow(f"python3 {_PROGRAM} {words}", timeout=timeout)
+    assert done.status == status, done.output
+    return done.output
 
 
 def works(guest: Guest) -> None:

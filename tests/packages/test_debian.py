@@ -15,7 +15,7 @@ from hotcopy import __version__
 from installer.exitcodes import ExitCode
 from tests.driver.bench.bench import Bench
 from tests.driver.bench.kernels import locate
-from tests.packages.booted import SERVED, UNPACK, booted, with_installer, works
+from tests.packages.booted import FROM_SERVED, SERVED, UNPACK, booted, install_in, with_installer, works
 from tests.packages.building import hotcopy_install
 from tests.packages.keys import Keyring
 from tests.packages.machine_key import give_key, is_signed
@@ -177,18 +177,16 @@ def test_the_installer_installs_from_the_repository(bench: Bench, repository: Pa
     release = bench.prepare("6.12").found.release
     tree = debian_tree(bench, "6.12", tmp_path / "tree", repository)
     tree.run("rm -f /etc/apt/sources.list")  # the guest has no network
-    install = f"python3 /run/hotcopy-install.pyz --repo {SERVED} --repo-key /run/repo/hotcopy.asc"
     with with_installer(bench, "6.12", tree, release, repository, tmp_path) as guest:
         guest.run("sed -i 's/^Suite: .*/Suite: other/' /run/repo/apt/InRelease")
-        refused = guest.run(f"{install} --yes", timeout=600, check=False)
-        assert refused.status == ExitCode.FAILED and "signature does not fit" in refused.output, refused.output
+        said = install_in(guest, f"{FROM_SERVED} --yes", status=ExitCode.FAILED)
+        assert "signature does not fit" in said, said
         assert not guest.run("command -v hcp", check=False).output
         guest.run(UNPACK)
-        done = guest.run(f"{install} --yes", timeout=1800)
-        assert "a hot copy was taken to prove it" in done.output
-        assert "there is nothing to do" in guest.run(install, timeout=300).output
+        assert "a hot copy was taken to prove it" in install_in(guest, f"{FROM_SERVED} --yes")
+        assert "there is nothing to do" in install_in(guest, FROM_SERVED)
         assert SERVED in guest.run("apt-cache policy hotcopy", timeout=120).output
-        guest.run("python3 /run/hotcopy-install.pyz uninstall --yes", timeout=900)
+        install_in(guest, "uninstall --yes")
         left = "ls -d /etc/apt/sources.list.d/hotcopy.sources /etc/apt/keyrings/hotcopy.asc /usr/sbin/hcp /var/lib/hotcopy-install"
         assert guest.run(left, check=False).output.count("cannot access") == 4
         assert not guest.run("dpkg-query -W -f '${Package}' 'hotcopy*'", check=False).output.startswith("hotcopy")

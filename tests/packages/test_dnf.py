@@ -14,7 +14,7 @@ from hotcopy import __version__
 from installer.exitcodes import ExitCode
 from installer.families import packager
 from installer.matrix.model import Family
-from tests.driver.bench.run import run
+from tests.driver.bench.run import CommandError, run
 from tests.packages.building import hotcopy_install
 from tests.packages.conftest import rpmlint
 from tests.packages.keys import Keyring
@@ -178,6 +178,29 @@ def test_lists_are_kept_from_the_day_that_others_take_their_place(
         os.utime(path, (0, 0))
     publish_again(repository, built, keyring, tmp_path)
     assert len(lists) == 3 and lists < set((place / "repodata").glob("*.gz"))
+
+
+def test_nothing_is_replaced_before_its_signature_is_made(
+    repository: Path, built: Path, keyring: Keyring, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """publish fails where it signs the new repomd.xml: clients have the one before, with its signature."""
+    place = repository / "yum/el9"
+    next((place / "packages").glob("hotcopy-installer-*.rpm")).unlink()
+    sign_again(repository, keyring)
+    before = {path: path.read_bytes() for path in (place / "repodata").iterdir()}
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "gpg").write_text('#!/bin/sh\ncase "$*" in *repomd.xml*) exit 1 ;; esac\nexec /usr/bin/gpg "$@"\n')
+    (programs / "gpg").chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+        with pytest.raises(CommandError):
+            publish_again(repository, built, keyring, tmp_path)
+    assert len(list((place / "packages").glob("hotcopy-installer-*.rpm"))) == 1  # that far it came
+    assert before == {path: path.read_bytes() for path in (place / "repodata").iterdir()}
+    assert client.install()[0] == 0
+    publish_again(repository, built, keyring, tmp_path / "again")
+    assert before[place / "repodata/repomd.xml"] != (place / "repodata/repomd.xml").read_bytes()
 
 
 def test_every_signature_is_rpms_own(repository: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hotcopy import __version__
 from installer.exitcodes import ExitCode
 from tests.driver.bench.bench import Bench
-from tests.packages.booted import SERVED, booted, with_installer, works
+from tests.packages.booted import FROM_SERVED, booted, install_in, with_installer, works
 from tests.packages.building import hotcopy_install
 from tests.packages.keys import Keyring
 from tests.packages.machine_key import give_key, is_signed
@@ -99,18 +99,16 @@ def test_the_installer_installs_from_the_repository(bench: Bench, repository: Pa
     tree = debian_tree(bench, KERNEL, tmp_path / "tree", repository, ("dnf", "rpm"))
     tree.run(HOST_BRINGS)
     tree.run(f"printf '{ALMALINUX}' >/etc/os-release.new && mv /etc/os-release.new /etc/os-release")
-    install = f"python3 /run/hotcopy-install.pyz --repo {SERVED} --repo-key /run/repo/hotcopy.asc"
     with with_installer(bench, KERNEL, tree, release, repository, tmp_path) as guest:
         spoilt = "/run/repo/yum/el9/repodata/repomd.xml"
         guest.run(f"cp {spoilt} /run/ && echo '<!-- -->' >>{spoilt}")
-        refused = guest.run(f"{install} --yes", timeout=900, check=False)
-        assert refused.status == ExitCode.FAILED, refused.output
-        assert "not signed by the key" in refused.output, refused.output
+        said = install_in(guest, f"{FROM_SERVED} --yes", status=ExitCode.FAILED)
+        assert "not signed by the key" in said, said
         guest.run(f"cp /run/repomd.xml {spoilt}")
-        assert "a hot copy was taken to prove it" in guest.run(f"{install} --yes", timeout=1800).output
+        assert "a hot copy was taken to prove it" in install_in(guest, f"{FROM_SERVED} --yes")
         assert guest.run("rpm -q hotcopy hotcopy-dkms").output.count(f"{__version__}-1.el9") == 2
-        assert "there is nothing to do" in guest.run(install, timeout=300).output
-        guest.run("python3 /run/hotcopy-install.pyz uninstall --yes", timeout=900)
+        assert "there is nothing to do" in install_in(guest, FROM_SERVED)
+        install_in(guest, "uninstall --yes")
         assert guest.run("rpm -q hotcopy hotcopy-dkms gpg-pubkey", check=False).output.count("is not installed") == 3
         left = "ls -d /etc/yum.repos.d/hotcopy.repo /etc/pki/rpm-gpg/RPM-GPG-KEY-hotcopy /usr/sbin/hcp /var/lib/hotcopy-install"
         assert guest.run(left, check=False).output.count("cannot access") == 4
