@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -43,7 +44,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if item.get_closest_marker("installs")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
-    items.sort(key=lambda item: guest_parameters(item) is not None or item.get_closest_marker("waits") is not None)
+    items.sort(key=lambda item: guest_parameters(item) is not None or is_last(item))
+
+
+def is_last(item: pytest.Item) -> bool:
+    """Whether an item waits for what runs in the background."""
+    return any(item.get_closest_marker(name) is not None for name in ("waits", "beside"))
+
+
+def beside(item: pytest.Item) -> Callable[[Bench], object] | None:
+    """What an item marked so does; it takes a bench and parameters, and no other fixture."""
+    if not isinstance(item, pytest.Function) or item.get_closest_marker("beside") is None:
+        return None
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return functools.partial(item.obj, **parameters)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """What is marked `beside` was begun with the guests: here its end is waited for."""
+    if beside(pyfuncitem) is None:
+        return None
+    pyfuncitem.user_properties.append(("guest_seconds", pyfuncitem.funcargs["runs"].ended(pyfuncitem.nodeid)))
+    return True
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -84,6 +107,7 @@ def bench() -> Iterator[Bench]:
 def runs(request: pytest.FixtureRequest) -> Iterator[Runs]:
     """Starts the guests, before any other test, with exactly the tests that this run has selected."""
     wanted = [found for item in request.session.items if (found := guest_parameters(item))]
-    made = Runs(Bench(), wanted)
+    others = {item.nodeid: task for item in request.session.items if (task := beside(item))}
+    made = Runs(Bench(), wanted, others)
     yield made
     made.close()

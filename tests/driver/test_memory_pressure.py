@@ -9,7 +9,7 @@ from tests.driver.bench.bench import Bench
 from tests.driver.bench.guest import Guest
 from tests.driver.bench.machine import Disk, Machine
 
-pytestmark = [pytest.mark.guest, pytest.mark.two_kernels]
+pytestmark = [pytest.mark.guest, pytest.mark.two_kernels, pytest.mark.beside]
 
 SMALL = Machine(disks=(Disk("data0"), Disk("data1")), memory="512M")
 

@@ -12,7 +12,7 @@ from tests.driver.bench.bench import Bench
 from tests.driver.bench.machine import Machine
 from tests.driver.bench.session import Result, list_tests, run_tests
 
-pytestmark = pytest.mark.guest
+pytestmark = [pytest.mark.guest, pytest.mark.beside]
 
 KERNEL = "6.12"
 POISONED = Machine(append="slub_debug=FZP")

@@ -10,7 +10,7 @@ from tests.driver.bench.bench import Bench
 from tests.proof.programs import write_programs
 from tests.proof.session import LOST_KIB, play_in_guest, regression_cases
 
-pytestmark = pytest.mark.guest
+pytestmark = [pytest.mark.guest, pytest.mark.beside]
 
 PROGRAMS = {"5.10": 120, "7.x": 80}  # 200, more where one CPU makes them cheap
 EVERYWHERE = 50  # on each kernel when it is thorough, or when others were chosen

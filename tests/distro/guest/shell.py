@@ -20,12 +20,12 @@ BLANK = """blank() {
 # $1 is a mounted device, $2 a directory on it, $3 the same from the filesystem's root on: a file is overwritten, and the
 # hot copy has it as it was.
 PROOF = """prove() {
-    head -c 4M /dev/urandom >"$2/hotcopy-proof"
+    head -c 1M /dev/urandom >"$2/hotcopy-proof"
     sync
     was=$(sha256sum <"$2/hotcopy-proof")
     hcp "$1"
     copy=$(echo /var/hotcopy/*_hcp1)
-    head -c 4M /dev/urandom >"$2/hotcopy-proof"
+    head -c 1M /dev/urandom >"$2/hotcopy-proof"
     sync
     now=$(sha256sum <"$2/hotcopy-proof")
     [ "$now" != "$was" ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from tests.driver.bench.bench import Bench
@@ -19,9 +21,14 @@ def at_once() -> int:
 
 
 class Runs:
-    """The guests in the background, and a future for the result of each test."""
+    """The guests in the background, and a future for the result of each test; then other tests, each with a guest of its own.
 
-    def __init__(self, bench: Bench, wanted: list[tuple[str, GuestTest]]) -> None:
+    ``others`` are functions of a bench, by the name that ended() is asked with.
+    """
+
+    def __init__(
+        self, bench: Bench, wanted: list[tuple[str, GuestTest]], others: Mapping[str, Callable[[Bench], object]]
+    ) -> None:
         self._bench = bench
         self._futures: dict[tuple[str, str], Future[Result]] = {}
         tests: dict[str, list[GuestTest]] = {}
@@ -32,6 +39,13 @@ class Runs:
         # The newest first: they take longest, and none should be left running alone at the end.
         for kernel in reversed(tests):
             self._pool.submit(self._run, kernel, tests[kernel])
+        # Short ones: they fill the workers' last minutes.
+        self._others = {name: self._pool.submit(self._timed, task) for name, task in others.items()}
+
+    def _timed(self, task: Callable[[Bench], object]) -> float:
+        begin = time.monotonic()
+        task(self._bench)
+        return time.monotonic() - begin
 
     def _run(self, kernel: str, tests: list[GuestTest]) -> None:
         say(f"{kernel}: {len(tests)} tests")
@@ -56,6 +70,10 @@ class Runs:
         if not future:
             raise LookupError(f"{test} on {kernel} is not part of this run")
         return future.result()
+
+    def ended(self, name: str) -> float:
+        """Wait for one of the others: how long it took. What it raised is raised here; KeyError: it was not asked for."""
+        return self._others[name].result()
 
     def close(self) -> None:
         """Kill the guests that nobody waits for any more."""

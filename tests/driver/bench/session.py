@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 import tempfile
@@ -88,6 +89,12 @@ class Result:
 
 def list_tests(arguments: Iterable[str] = ()) -> list[GuestTest]:
     """The guest tests, as pytest collects them here without running any."""
+    return list(_listed(tuple(arguments)))
+
+
+@functools.cache
+def _listed(arguments: tuple[str, ...]) -> tuple[GuestTest, ...]:
+    """Once for the same arguments: pytest takes seconds to collect them."""
     with tempfile.TemporaryDirectory() as scratch:
         listing = Path(scratch) / "listing"
         argv: list[Arg] = [
@@ -99,7 +106,7 @@ def list_tests(arguments: Iterable[str] = ()) -> list[GuestTest]:
         if done.returncode not in (0, 5) or not listing.exists():
             raise CommandError(f"the guest tests cannot be collected:\n{done.stdout}")
         rows = json.loads(listing.read_text(encoding="utf-8"))
-    return _numbered([GuestTest(row["test"], tuple(row["marks"]), row["timeout"]) for row in rows])
+    return tuple(_numbered([GuestTest(row["test"], tuple(row["marks"]), row["timeout"]) for row in rows]))
 
 
 def _numbered(tests: Sequence[GuestTest]) -> list[GuestTest]:

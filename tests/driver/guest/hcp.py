@@ -4,14 +4,23 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import importlib
 import os
+import pkgutil
 import re
 import signal
 import traceback
 from collections.abc import Iterator, Mapping
 
+import hotcopy
 from hotcopy import cli, sessions
 from tests.driver.guest.commands import Ended, eventually
+
+# What the command imports only when it needs it, once here instead of in every fork.
+for _module in pkgutil.iter_modules(hotcopy.__path__):
+    if _module.name != "__main__":
+        importlib.import_module(f"hotcopy.{_module.name}")
 
 PATIENCE = 100.0  # seconds for the command to end
 _CRASHED = 70
@@ -55,6 +64,7 @@ class Running:
             os.setgroups([])
             os.setresgid(user, user, user)
             os.setresuid(user, user, user)
+        gc.disable()  # as the command does
         return cli.main(list(self._words))
 
     def signal(self, number: int) -> None:

@@ -48,11 +48,12 @@ def check_all(taken: dict[str, Truth], store: list[Range]) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_three_hot_copies_removed_in_every_order() -> None:
+@pytest.mark.parametrize("first", range(3))
+def test_three_hot_copies_removed_in_every_order(first: int) -> None:
     with partitions(SMALL) as (node,), filesystem("ext4", node) as fs:
         change = Changes(fs.path / "a", 1)
         change.populate()
-        for order in permutations(range(3)):
+        for order in (order for order in permutations(range(3)) if order[0] == first):
             keeper = take_bare(node, "--store-size", "32M")
             store = fs.store_ranges()
             taken: dict[str, Truth] = {}

@@ -14,7 +14,7 @@ from tests.driver.guest.hcp import hcp
 from tests.driver.guest.hotcopies import info, is_stored, remove
 from tests.driver.guest.memory import quiet_memory
 
-SIZE = 1024 * MIB
+SIZE = 512 * MIB
 WRITTEN = SIZE // 4
 COPY = "/dev/hcp1"
 SLABS = Path("/sys/kernel/slab")
@@ -26,7 +26,7 @@ def fixture_raw() -> Iterator[str]:
     """A device with a hot copy, whose store is on another disk."""
     with partitions(SIZE) as (node,), filesystem("ext4", OTHER_DISK, path="/run/place") as place:
         run("wipefs", "-qa", node)
-        hcp("--skip-mount", "--store-size", "1200M", "-c", str(place.path), node)
+        hcp("--skip-mount", "--store-size", "600M", "-c", str(place.path), node)
         yield node
         remove(COPY)
 

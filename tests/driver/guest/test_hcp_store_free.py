@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 
 import pytest
@@ -14,7 +15,7 @@ from tests.driver.guest.disks import DISK, MIB, file_ranges, partitions
 from tests.driver.guest.hotcopies import info
 from tests.driver.guest.keepers import hot_copy, take_bare
 from tests.driver.guest.kinds import KINDS, variants
-from tests.driver.guest.trees import Tree, sums
+from tests.driver.guest.trees import Tree, content, sums
 
 SIZE = 400 * MIB
 FILE = 100 * MIB
@@ -22,7 +23,11 @@ FILE = 100 * MIB
 
 def write_file(path: str, size: int) -> None:
     """A new file, on the disk when this returns."""
-    run("dd", "if=/dev/urandom", f"of={path}", "bs=1M", f"count={size // MIB}", "conv=fsync", "status=none")
+    source = random.Random(size)
+    with open(path, "wb") as file:
+        for _ in range(size // MIB):
+            file.write(content(source, MIB))
+        os.fsync(file.fileno())
 
 
 @pytest.mark.timeout(300)

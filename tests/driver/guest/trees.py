@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import bisect
 import os
 import random
 import zlib
@@ -53,6 +54,7 @@ class Tree:
     top: Path
     source: random.Random = field(default_factory=lambda: random.Random(7))
     made: int = 0
+    files: list[Path] = field(default_factory=list)  # sorted; to list directories took most of a test's time
 
     def add(self, size: int) -> Path:
         """One more file."""
@@ -61,31 +63,33 @@ class Tree:
         path = directory / f"f{self.made}"
         self.made += 1
         path.write_bytes(content(self.source, size))
+        bisect.insort(self.files, path)
         return path
+
+    def delete(self, path: Path) -> None:
+        """One file fewer."""
+        path.unlink()
+        del self.files[bisect.bisect_left(self.files, path)]
 
     def fragment(self, count: int) -> None:
         """Small files, of which every other one is deleted, and larger ones in what is left."""
         files = [self.add(self.source.randrange(1, 60_000)) for _ in range(count)]
         os.sync()
         for path in files[::2]:
-            path.unlink()
+            self.delete(path)
         os.sync()
         for _ in range(4):
             self.add(3 * MIB + self.source.randrange(MIB))
         os.sync()
 
-    def files(self) -> list[Path]:
-        """What there is now."""
-        return sorted(path for path in self.top.glob("d*/f*"))
-
     def churn(self, budget: int) -> None:
         """Deletes, overwrites in place, truncates and adds, until so many bytes were written."""
         while budget > 0:
-            path = self.source.choice(self.files())
+            path = self.source.choice(self.files)
             size = path.stat().st_size
             what = self.source.randrange(5)
             if what == 0:
-                path.unlink()
+                self.delete(path)
             elif what == 1:
                 with open(path, "r+b") as file:
                     file.write(content(self.source, size))
@@ -98,6 +102,6 @@ class Tree:
                 budget -= new
             if self.source.random() < 0.02:
                 os.sync()
-            while len(self.files()) > 600:
-                self.source.choice(self.files()).unlink()
+            while len(self.files) > 600:
+                self.delete(self.source.choice(self.files))
         os.sync()
