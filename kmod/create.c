@@ -225,7 +225,8 @@ static void wait_for_the_unhooked(const struct creation *creation)
 /*
  * Filesystems were frozen, and nobody held the writes to the raw devices of the group.
  * What was let go before the instant is part of it; it must be there before somebody
- * reads the hot copy.  Best effort: nobody can wait for all kinds of devices.
+ * reads the hot copy.  Best effort: nobody can wait for all kinds of devices, nor
+ * without memory.
  */
 static void settle_raw(const struct creation *creation)
 {
@@ -341,10 +342,11 @@ static void take_back(struct creation *creation)
 
 	for (i = 0; i < creation->nr; i++) {
 		struct hcp_snap *snap = creation->item[i].snap;
+		int err = hcp_snap_remove(snap, &ignored);
 
-		/* Somebody was quick to open it: it stays, and is in the list. */
-		if (hcp_snap_remove(snap, &ignored))
-			pr_warn("hcp%u is in use and could not be taken back\n", snap->minor);
+		/* Somebody was quick to open it, or there is no memory: it stays, and is in the list. */
+		if (err)
+			pr_warn("hcp%u could not be taken back: error %d\n", snap->minor, err);
 	}
 }
 

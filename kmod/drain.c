@@ -65,9 +65,12 @@ static bool counts_writes(const struct gendisk *disk)
 	return is_mapped(disk) && hcp_dm_counts(disk->queue);
 }
 
+/* Jiffies, at least one: who waits looks once more. */
 static unsigned long until(unsigned long deadline)
 {
-	return time_before(jiffies, deadline) ? deadline - jiffies : 1;
+	long left = deadline - jiffies;	/* which may pass it between two looks */
+
+	return left > 0 ? left : 1;
 }
 
 /*

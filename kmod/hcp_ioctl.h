@@ -96,8 +96,10 @@ struct hcp_ioc_origin {
  * ENOSPC	the segment has no whole unit, or there are HCP_MAX_SNAPSHOTS
  * EOPNOTSUPP	the device or filesystem cannot be frozen or is not supported (zoned...),
  *		or hot copies do harm on this kernel
- * EAGAIN	a device without filesystems did not end its writes in 10 seconds, or
- *		somebody thawed a filesystem
+ * EAGAIN	a device without filesystems did not end its writes in 10 seconds, a
+ *		process does not get on with writing to any device, or a filesystem was
+ *		thawed, or is being unmounted or remounted, by somebody
+ * ENOMEM	there is no memory for it (no reason is given)
  * others	as the freeze returned them
  */
 struct hcp_ioc_create {
