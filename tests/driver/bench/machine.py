@@ -32,8 +32,9 @@ class Disk:
 
     @property
     def size_bytes(self) -> int:
-        """What size says."""
-        return int(self.size[:-1]) << {"M": 20, "G": 30}[self.size[-1]]
+        """What size says: bytes, or with K, M, G or T."""
+        number = self.size.rstrip("KMGT")
+        return int(number) << {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[self.size[len(number) :]]
 
     def arguments(self, image: Path, *, shared: bool = False) -> Iterator[str]:
         """What QEMU is told; a shared image takes writes into a file of its own."""
