@@ -65,7 +65,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """What is marked `beside` was begun with the guests: here its end is waited for."""
     if beside(pyfuncitem) is None:
         return None
-    pyfuncitem.user_properties.append(("guest_seconds", pyfuncitem.funcargs["runs"].ended(pyfuncitem.nodeid)))
+    runs = pyfuncitem.funcargs["runs"]
+    assert isinstance(runs, Runs)
+    pyfuncitem.user_properties.append(("guest_seconds", runs.ended(pyfuncitem.nodeid)))
     return True
 
 

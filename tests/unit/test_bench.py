@@ -252,6 +252,12 @@ def test_disk_throttles_are_passed_on() -> None:
     assert "throttling" not in " ".join(Disk("d").arguments(Path("/x")))
 
 
+def test_disk_sizes() -> None:
+    assert [Disk("d", size).size_bytes for size in ("2G", "320M", "4096")] == [2 << 30, 320 << 20, 4096]
+    with pytest.raises(ValueError, match="1T"):
+        _ = Disk("d", "1T").size_bytes
+
+
 def test_cache_entry_is_whole_or_absent(tmp_path: Path) -> None:
     """A failed build leaves nothing; a good one is built once."""
     cache = Cache(tmp_path)

@@ -32,9 +32,8 @@ class Disk:
 
     @property
     def size_bytes(self) -> int:
-        """What size says: bytes, or with K, M, G or T."""
-        number = self.size.rstrip("KMGT")
-        return int(number) << {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[self.size[len(number) :]]
+        """What size says: a number, of MiB or GiB if M or G is behind it; else ValueError."""
+        return int(self.size.rstrip("MG")) << {"M": 20, "G": 30}.get(self.size[-1], 0)
 
     def arguments(self, image: Path, *, shared: bool = False) -> Iterator[str]:
         """What QEMU is told; a shared image takes writes into a file of its own."""

@@ -44,7 +44,7 @@ def has(path: Path, value: int, size: int) -> bool:
     expected = (ctypes.c_char * MIB).from_buffer_copy(bytes([value]) * MIB)
     with Direct(str(path)) as file:
         for number in range(size // MIB):
-            expected[:4] = number.to_bytes(4, "little")
+            ctypes.memmove(expected, number.to_bytes(4, "little"), 4)
             if not file.holds(number * MIB, ctypes.addressof(expected), MIB):
                 return False
     return True
