@@ -72,7 +72,12 @@ def write(record: Record, directory: Path) -> None:
 def conclude(record: Record) -> int:
     """The tables on the terminal; 1 when a target was missed."""
     found = judge(record.figures)
-    for table in (tables.shares(record.figures), tables.freezes(record.figures), tables.verdicts(found)):
+    for table in (
+        tables.shares(record.figures),
+        tables.freezes(record.figures),
+        tables.commands(record.figures),
+        tables.verdicts(found),
+    ):
         print(f"\n{table.text()}", flush=True)
     missed = [row for row in found if row.missed]
     print(f"\n{len(missed)} targets missed" if missed else "\nno target missed", flush=True)

@@ -54,11 +54,10 @@ def _sections(record: Record) -> Iterator[str]:
     yield tables.verdicts(found).markdown()
     yield "## The freeze and the command"
     yield tables.freezes(figures).markdown()
+    yield tables.commands(figures).markdown()
     yield (
-        f"On a disk of its own with {FULL_IOPS} I/Os and {FULL_BPS / 1e6:.0f} MB a second. The whole command, Python's start on "
-        f"the emulated processor included: {tables.number(figures.command_seconds('made'))} s with --skip-mount, "
-        f"{tables.number(figures.command_seconds('mounted'))} s with the mount (medians of "
-        f"{len(figures.command.get('made', ()))})."
+        f"On a disk of its own with {FULL_IOPS} I/Os and {FULL_BPS / 1e6:.0f} MB a second; the commands in turn, on the emulated "
+        "processor."
     )
     yield "## Latency of writes"
     yield "99th percentile in milliseconds, and as a multiple of the undisturbed disk's."

@@ -38,7 +38,7 @@ class Figures:
 
     samples: tuple[Sample, ...]
     frozen: dict[str, tuple[float, ...]]  # seconds, by "quiet", "load" and "alone"
-    command: dict[str, tuple[float, ...]]  # seconds, by "made" (not mounted) and "mounted"
+    command: dict[str, tuple[float, ...]]  # seconds, by "made" (not mounted), "mounted" and "python"
 
     @classmethod
     def of(cls, results: Iterable[dict[str, Any]]) -> Figures:

@@ -147,6 +147,22 @@ def freezes(figures: Figures) -> Table:
     return Table(("frozen time, ms", "times", "median", "least", "most"), tuple(rows))
 
 
+def commands(figures: Figures) -> Table:
+    """Seconds of the whole command, and how many times the start of its interpreter that is."""
+    rows = []
+    start = figures.command_seconds("python")
+    for where, title in (
+        ("made", "hcp --skip-mount DEVICE"),
+        ("mounted", "hcp DEVICE"),
+        ("python", "python3 -IS -c pass: the interpreter alone"),
+    ):
+        times, middle = figures.command.get(where, ()), figures.command_seconds(where)
+        if times and middle is not None:
+            multiple = number(middle / start, 1) if start else "-"
+            rows.append((title, str(len(times)), number(middle), number(min(times)), number(max(times)), multiple))
+    return Table(("the whole command, s", "times", "median", "least", "most", "of the interpreter alone"), tuple(rows))
+
+
 def charted(figures: Figures) -> tuple[SetUp, ...]:
     """The set-ups with snapshots."""
     return tuple(row for row in measured(figures) if row.name not in (BASELINE, LOADED))

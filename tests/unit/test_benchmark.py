@@ -56,6 +56,7 @@ def everything(share: float) -> list[dict[str, Any]]:
     rows.append({"kind": "freeze", "where": "load", "seconds": [0.01]})
     rows.append({"kind": "command", "where": "made", "seconds": [0.5, 0.7]})
     rows.append({"kind": "command", "where": "mounted", "seconds": [0.8]})
+    rows.append({"kind": "command", "where": "python", "seconds": [0.2]})
     return rows
 
 
@@ -224,7 +225,7 @@ def test_tables_have_a_cell_for_each_column() -> None:
     figures = Figures.of(everything(0.5))
     every = (
         tables.shares(figures), tables.spreads(figures), tables.latencies(figures), tables.disk_use(figures),
-        tables.busyness(figures), tables.freezes(figures), tables.verdicts(judge(figures)),
+        tables.busyness(figures), tables.freezes(figures), tables.commands(figures), tables.verdicts(judge(figures)),
     )  # fmt: skip
     for table in every:
         assert table.rows
