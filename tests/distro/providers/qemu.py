@@ -111,8 +111,8 @@ class Qemu:
         tree = debian_tree(self.bench, row.guest, scratch / "tree", shared, NEEDS if deb else (*NEEDS, "dnf", "rpm"))
         if not deb:
             tree.run(f"{rpmhost.ADD}dnf -y makecache")
-        # A first boot would enable units, which has nothing to do with us.
-        tree.run("rm -f /etc/machine-id; systemd-machine-id-setup")
+        # A first boot would enable units and, on Debian 11, link /etc/mtab, which has nothing to do with us.
+        tree.run("rm -f /etc/machine-id; systemd-machine-id-setup; systemd-tmpfiles --create --prefix=/etc/mtab")
         before.write_text(tree.run(LISTING)[1], encoding="utf-8")
         with step(f"{row.name}: {'apt' if deb else 'dnf'} install"):
             said = tree.run(APT if deb else DNF)[1]
