@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The layouts of kmod/hcp_ioctl.h, restated for Python; that header is the truth and says what each field means.
 
-Here are those that a new hot copy needs; abi_later.py has the others, as each takes time to set up.
-
 tests/unit/test_abi.py compiles the header and compares every size, offset and constant with these.
 """
 
@@ -111,6 +109,18 @@ class IocCreate(ctypes.Structure):
     ]
 
 
+class IocRemove(ctypes.Structure):
+    """struct hcp_ioc_remove."""
+
+    _fields_ = [
+        ("size", ctypes.c_uint32),
+        ("abi", ctypes.c_uint32),
+        ("minor", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+        ("reason", ctypes.c_char * REASON_LEN),
+    ]
+
+
 class IocInfo(ctypes.Structure):
     """struct hcp_ioc_info."""
 
@@ -144,6 +154,22 @@ class IocInfo(ctypes.Structure):
     ]
 
 
+class IocStore(ctypes.Structure):
+    """struct hcp_ioc_store."""
+
+    _fields_ = [
+        ("size", ctypes.c_uint32),
+        ("abi", ctypes.c_uint32),
+        ("minor", ctypes.c_uint32),
+        ("index", ctypes.c_uint32),
+        ("dev_major", ctypes.c_uint32),
+        ("dev_minor", ctypes.c_uint32),
+        ("ino", ctypes.c_uint64),
+        ("bytes", ctypes.c_uint64),
+        ("used_bytes", ctypes.c_uint64),
+    ]
+
+
 class IocFree(ctypes.Structure):
     """struct hcp_ioc_free."""
 
@@ -153,6 +179,32 @@ class IocFree(ctypes.Structure):
         ("minor", ctypes.c_uint32),
         ("nr", ctypes.c_uint32),
         ("ranges", ctypes.c_uint64),
+        ("reason", ctypes.c_char * REASON_LEN),
+    ]
+
+
+class IocGrow(ctypes.Structure):
+    """struct hcp_ioc_grow."""
+
+    _fields_ = [
+        ("size", ctypes.c_uint32),
+        ("abi", ctypes.c_uint32),
+        ("minor", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+        ("segment", ctypes.c_uint64),
+        ("usable_bytes", ctypes.c_uint64),
+        ("reason", ctypes.c_char * REASON_LEN),
+    ]
+
+
+class IocEnd(ctypes.Structure):
+    """struct hcp_ioc_end."""
+
+    _fields_ = [
+        ("size", ctypes.c_uint32),
+        ("abi", ctypes.c_uint32),
+        ("minor", ctypes.c_uint32),
+        ("state", ctypes.c_uint32),
         ("reason", ctypes.c_char * REASON_LEN),
     ]
 
@@ -171,14 +223,35 @@ class IocWait(ctypes.Structure):
     ]
 
 
-def iowr(number: int, layout: type[ctypes.Structure]) -> int:
-    """The request of a call that takes this layout."""
+class IocChanged(ctypes.Structure):
+    """struct hcp_ioc_changed."""
+
+    _fields_ = [
+        ("size", ctypes.c_uint32),
+        ("abi", ctypes.c_uint32),
+        ("minor", ctypes.c_uint32),
+        ("until", ctypes.c_uint32),
+        ("next", ctypes.c_uint64),
+        ("nr_sectors", ctypes.c_uint64),
+        ("extents", ctypes.c_uint64),
+        ("room", ctypes.c_uint32),
+        ("nr", ctypes.c_uint32),
+        ("reason", ctypes.c_char * REASON_LEN),
+    ]
+
+
+def _iowr(number: int, layout: type[ctypes.Structure]) -> int:
     # asm-generic/ioctl.h, as x86, arm, riscv and s390 use it: direction 3, size, type, number.
     return 3 << 30 | ctypes.sizeof(layout) << 16 | 0xA7 << 8 | number
 
 
-IOC_VERSION = iowr(0, IocVersion)
-IOC_CREATE = iowr(1, IocCreate)
-IOC_NEXT = iowr(3, IocInfo)
-IOC_FREE = iowr(5, IocFree)
-IOC_WAIT = iowr(8, IocWait)
+IOC_VERSION = _iowr(0, IocVersion)
+IOC_CREATE = _iowr(1, IocCreate)
+IOC_REMOVE = _iowr(2, IocRemove)
+IOC_NEXT = _iowr(3, IocInfo)
+IOC_STORE = _iowr(4, IocStore)
+IOC_FREE = _iowr(5, IocFree)
+IOC_GROW = _iowr(6, IocGrow)
+IOC_END = _iowr(7, IocEnd)
+IOC_WAIT = _iowr(8, IocWait)
+IOC_CHANGED = _iowr(9, IocChanged)

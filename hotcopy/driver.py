@@ -175,13 +175,6 @@ def _segment(segment: Segment) -> tuple[abi.IocSegment, ctypes.Array[abi.IocExte
     )
 
 
-def load_all_calls() -> None:
-    """Loads all that a Driver may need: whoever has to be quick later, and must not read programs then."""
-    from hotcopy import abi_later
-
-    del abi_later
-
-
 class Driver:
     """An open /dev/hcp whose version has been compared; a context manager that closes it."""
 
@@ -282,12 +275,10 @@ class Driver:
 
     def remove(self, minor: int) -> None:
         """Ends hot copy ``minor``. Raises DriverError: ENXIO when there is none, EBUSY while its device is open."""
-        from hotcopy import abi_later
-
-        call = abi_later.IocRemove(size=ctypes.sizeof(abi_later.IocRemove), abi=abi.ABI_VERSION, minor=minor)
+        call = abi.IocRemove(size=ctypes.sizeof(abi.IocRemove), abi=abi.ABI_VERSION, minor=minor)
         try:
             with blocked():
-                libc.ioctl(self._fd, abi_later.IOC_REMOVE, call)
+                libc.ioctl(self._fd, abi.IOC_REMOVE, call)
         except OSError as error:
             raise self._error(f"the hot copy /dev/hcp{minor} was not removed", error, call.reason) from error
 
@@ -308,15 +299,11 @@ class Driver:
 
     def stores(self, minor: int) -> tuple[StoreSegment, ...]:
         """The segments of the store of hot copy ``minor``; none when there is no such hot copy. DriverError."""
-        from hotcopy import abi_later
-
         found: list[StoreSegment] = []
         while True:
-            call = abi_later.IocStore(
-                size=ctypes.sizeof(abi_later.IocStore), abi=abi.ABI_VERSION, minor=minor, index=len(found)
-            )
+            call = abi.IocStore(size=ctypes.sizeof(abi.IocStore), abi=abi.ABI_VERSION, minor=minor, index=len(found))
             try:
-                libc.ioctl(self._fd, abi_later.IOC_STORE, call)
+                libc.ioctl(self._fd, abi.IOC_STORE, call)
             except OSError as error:
                 if error.errno == errno.ENXIO:
                     return tuple(found)
@@ -350,14 +337,12 @@ class Driver:
 
         ENOSPC: none of it is, and the segment was not taken.
         """
-        from hotcopy import abi_later
-
         layout, extents = _segment(segment)
-        call = abi_later.IocGrow(
-            size=ctypes.sizeof(abi_later.IocGrow), abi=abi.ABI_VERSION, minor=minor, segment=ctypes.addressof(layout)
+        call = abi.IocGrow(
+            size=ctypes.sizeof(abi.IocGrow), abi=abi.ABI_VERSION, minor=minor, segment=ctypes.addressof(layout)
         )
         try:
-            libc.ioctl(self._fd, abi_later.IOC_GROW, call)
+            libc.ioctl(self._fd, abi.IOC_GROW, call)
         except OSError as error:
             raise self._error(f"the store of /dev/hcp{minor} did not grow", error, call.reason) from error
         finally:
@@ -366,17 +351,15 @@ class Driver:
 
     def end(self, minor: int, state: int, reason: str) -> None:
         """Stops every hot copy of the origin of ``minor`` with a state and a reason; they stay listed. DriverError."""
-        from hotcopy import abi_later
-
-        call = abi_later.IocEnd(
-            size=ctypes.sizeof(abi_later.IocEnd),
+        call = abi.IocEnd(
+            size=ctypes.sizeof(abi.IocEnd),
             abi=abi.ABI_VERSION,
             minor=minor,
             state=state,
             reason=os.fsencode(reason)[: abi.REASON_LEN - 1],
         )
         try:
-            libc.ioctl(self._fd, abi_later.IOC_END, call)
+            libc.ioctl(self._fd, abi.IOC_END, call)
         except OSError as error:
             raise self._error(f"/dev/hcp{minor} was not ended", error, b"") from error
 
@@ -403,14 +386,12 @@ class Driver:
 
         Extents in bytes of the origin, sorted, of whole units; neighbours may touch. ENODATA: it is not known.
         """
-        from hotcopy import abi_later
-
         room = 4096
         array = (abi.IocExtent * room)()
         start, size = 0, 1
         while start < size:
-            call = abi_later.IocChanged(
-                size=ctypes.sizeof(abi_later.IocChanged),
+            call = abi.IocChanged(
+                size=ctypes.sizeof(abi.IocChanged),
                 abi=abi.ABI_VERSION,
                 minor=minor,
                 until=until,
@@ -419,7 +400,7 @@ class Driver:
                 room=room,
             )
             try:
-                libc.ioctl(self._fd, abi_later.IOC_CHANGED, call)
+                libc.ioctl(self._fd, abi.IOC_CHANGED, call)
             except OSError as error:
                 raise self._error(f"what changed since /dev/hcp{minor} cannot be told", error, call.reason) from error
             for item in array[: call.nr]:

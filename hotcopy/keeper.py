@@ -13,7 +13,7 @@ import time
 
 from hotcopy import abi, blocks, context, daemon, grow, mounts
 from hotcopy.devid import DevId
-from hotcopy.driver import Driver, HotCopy, load_all_calls
+from hotcopy.driver import Driver, HotCopy
 from hotcopy.errors import DriverError
 from hotcopy.grow import Outcome
 from hotcopy.light import TYPE_CHECKING
@@ -200,7 +200,6 @@ def _serve(driver: Driver, starter: int, served: bool) -> bool:
 def run(driver: Driver, starter: int) -> None:
     """What the keeper does; ``driver`` is registered as its own. ``starter``: a pipe that ends with the hcp that started it."""
     blocks.get_ready()
-    load_all_calls()
     served = False
     with Driver() as asking:
         while True:

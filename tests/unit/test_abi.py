@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hotcopy import abi, abi_later
+from hotcopy import abi
 
 HEADER = Path(__file__).parents[2] / "kmod" / "hcp_ioctl.h"
 STRUCTS: dict[str, type[ctypes.Structure]] = {
@@ -21,14 +21,14 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "hcp_ioc_segment": abi.IocSegment,
     "hcp_ioc_origin": abi.IocOrigin,
     "hcp_ioc_create": abi.IocCreate,
-    "hcp_ioc_remove": abi_later.IocRemove,
+    "hcp_ioc_remove": abi.IocRemove,
     "hcp_ioc_info": abi.IocInfo,
-    "hcp_ioc_store": abi_later.IocStore,
+    "hcp_ioc_store": abi.IocStore,
     "hcp_ioc_free": abi.IocFree,
-    "hcp_ioc_grow": abi_later.IocGrow,
-    "hcp_ioc_end": abi_later.IocEnd,
+    "hcp_ioc_grow": abi.IocGrow,
+    "hcp_ioc_end": abi.IocEnd,
     "hcp_ioc_wait": abi.IocWait,
-    "hcp_ioc_changed": abi_later.IocChanged,
+    "hcp_ioc_changed": abi.IocChanged,
 }
 NUMBERS: dict[str, int] = {
     "HCP_ABI_VERSION": abi.ABI_VERSION,
@@ -57,14 +57,14 @@ NUMBERS: dict[str, int] = {
     "HCP_STATE_FAILED": abi.State.FAILED,
     "HCP_IOC_VERSION": abi.IOC_VERSION,
     "HCP_IOC_CREATE": abi.IOC_CREATE,
-    "HCP_IOC_REMOVE": abi_later.IOC_REMOVE,
+    "HCP_IOC_REMOVE": abi.IOC_REMOVE,
     "HCP_IOC_NEXT": abi.IOC_NEXT,
-    "HCP_IOC_STORE": abi_later.IOC_STORE,
+    "HCP_IOC_STORE": abi.IOC_STORE,
     "HCP_IOC_FREE": abi.IOC_FREE,
-    "HCP_IOC_GROW": abi_later.IOC_GROW,
-    "HCP_IOC_END": abi_later.IOC_END,
+    "HCP_IOC_GROW": abi.IOC_GROW,
+    "HCP_IOC_END": abi.IOC_END,
     "HCP_IOC_WAIT": abi.IOC_WAIT,
-    "HCP_IOC_CHANGED": abi_later.IOC_CHANGED,
+    "HCP_IOC_CHANGED": abi.IOC_CHANGED,
 }
 
 

@@ -16,7 +16,7 @@ from typing import Callable
 
 import pytest
 
-from hotcopy import abi, abi_later, fiemap
+from hotcopy import abi, fiemap
 from tests.driver.guest.commands import eventually, run
 from tests.driver.guest.disks import MIB, SIZE, Filesystem, filesystem, partitions
 from tests.driver.guest.hcp import Running
@@ -47,7 +47,7 @@ def failure(fd: int, request: int, argument: ctypes.Structure | bytearray) -> in
 def is_removed(fd: int, removal: ctypes.Structure) -> bool:
     """Whether the driver has let go of the hot copy, which is busy while somebody looks at it."""
     try:
-        fcntl.ioctl(fd, abi_later.IOC_REMOVE, removal)
+        fcntl.ioctl(fd, abi.IOC_REMOVE, removal)
     except OSError as error:
         if error.errno != errno.EBUSY:
             raise
@@ -78,19 +78,12 @@ def test_the_head_of_every_argument_is_checked() -> None:
             assert caught.value.errno == errno.EFAULT
         version_argument = abi.IocVersion(size=3)
         assert failure(fd, abi.IOC_VERSION, version_argument) == errno.EINVAL
-        for request in (
-            abi_later.IOC_REMOVE,
-            abi.IOC_NEXT,
-            abi_later.IOC_STORE,
-            abi.IOC_FREE,
-            abi_later.IOC_GROW,
-            abi_later.IOC_CHANGED,
-        ):
+        for request in (abi.IOC_REMOVE, abi.IOC_NEXT, abi.IOC_STORE, abi.IOC_FREE, abi.IOC_GROW, abi.IOC_CHANGED):
             assert failure(fd, request, headed(request)) == errno.ENXIO
-        assert failure(fd, abi_later.IOC_END, headed(abi_later.IOC_END)) == errno.EINVAL  # no state
+        assert failure(fd, abi.IOC_END, headed(abi.IOC_END)) == errno.EINVAL  # no state
         assert failure(fd, abi.IOC_CREATE, headed(abi.IOC_CREATE)) == errno.EINVAL  # no origin
         assert failure(fd, abi.IOC_CREATE + 40, headed(abi.IOC_CREATE)) == errno.ENOTTY
-        for request in (abi_later.IOC_REMOVE, abi_later.IOC_GROW):
+        for request in (abi.IOC_REMOVE, abi.IOC_GROW):
             reserved = headed(request)
             reserved.reserved = 1
             assert failure(fd, request, reserved) == errno.EINVAL
@@ -224,7 +217,7 @@ def test_a_bad_create_leaves_nothing() -> None:
         assert [copy.minor for copy in copies()] == [1]
         with pytest.raises(OSError):  # the blocks are the driver's now
             os.truncate(fs.path / "store", 0)
-        removal = headed(abi_later.IOC_REMOVE)
+        removal = headed(abi.IOC_REMOVE)
         removal.minor = 1
         # Busy for a moment: udev looks at every new device.
         assert eventually(functools.partial(is_removed, fd, removal))
@@ -248,7 +241,7 @@ def test_garbage_gives_errors_only() -> None:
                 data[8:16] = (1 + source.randrange(3)).to_bytes(4, "little") + source.randrange(3).to_bytes(4, "little")
             if number % 5 == 0:
                 request ^= 1 << source.randrange(32)
-            if request == abi_later.IOC_REMOVE:
+            if request == abi.IOC_REMOVE:
                 data[8] |= 2  # not the one there is
             with contextlib.suppress(OSError):
                 fcntl.ioctl(fd, request & 0xFFFFFFFF, data)

@@ -18,7 +18,7 @@ import random
 import sys
 import traceback
 
-from hotcopy import abi, abi_later, libc
+from hotcopy import abi, libc
 from hotcopy.driver import Driver
 from tests.driver.guest.commands import eventually, run
 from tests.driver.guest.direct import Direct
@@ -31,7 +31,7 @@ from tests.proof.guest.stage import no_udev
 NOBODY = 65534
 LAYOUTS: dict[int, type[ctypes.Structure]] = {abi.IOC_VERSION: abi.IocVersion, **ARGUMENTS}
 # Calls that are no error when their numbers happen to be right, and change nothing.
-HARMLESS = {abi.IOC_VERSION, abi.IOC_NEXT, abi_later.IOC_STORE, abi.IOC_WAIT, abi_later.IOC_CHANGED}
+HARMLESS = {abi.IOC_VERSION, abi.IOC_NEXT, abi.IOC_STORE, abi.IOC_WAIT, abi.IOC_CHANGED}
 EDGES = (0, 1, 2, 3, 7, 8, 63, 64, 255, 256, 4095, 4096, 65535, 65536, 1 << 20, (1 << 31) - 1, 1 << 31, (1 << 32) - 1,
          1 << 32, 1 << 52, 1 << 63, (1 << 64) - 512, (1 << 64) - 1)  # fmt: skip
 LONGEST_WAIT = 3  # milliseconds that a call may ask to wait
@@ -119,7 +119,7 @@ class Fuzzer:
         if self.source.random() < 0.9:
             argument.size = ctypes.sizeof(layout)
             argument.abi = abi.ABI_VERSION
-        if request in (abi_later.IOC_REMOVE, abi_later.IOC_END) and argument.minor == self.kept:
+        if request in (abi.IOC_REMOVE, abi.IOC_END) and argument.minor == self.kept:
             argument.minor += 1
         # What was free by this call reads as zeros, which would be right.
         if request == abi.IOC_FREE and argument.minor == self.kept:
