@@ -311,6 +311,16 @@ class Driver:
             device = DevId(call.dev_major, call.dev_minor)
             found.append(StoreSegment(device, call.ino, call.bytes, call.used_bytes))
 
+    def stores_in_use(self) -> frozenset[tuple[DevId, int]]:
+        """Device and inode of every file the driver holds as a part of some store. DriverError."""
+        one_of_each = {copy.origin: copy.minor for copy in self.hot_copies()}
+        return frozenset(
+            (segment.device, segment.ino)
+            for minor in one_of_each.values()
+            for segment in self.stores(minor)
+            if segment.ino
+        )
+
     def set_free(self, minor: int, ranges: Sequence[Extent]) -> None:
         """Tells which bytes of hot copy ``minor`` were free when it was made (sorted, apart). DriverError.
 

@@ -16,7 +16,7 @@ def finish(driver: Driver, copy: HotCopy) -> tuple[str, ...]:
     sessions.end(driver, copy)
     if not driver.hot_copies():
         starter.await_end(driver)
-    in_use = sessions.stores_in_use(driver)
+    in_use = driver.stores_in_use()
     let_go = {part.device for part in parts if part.ino and (part.device, part.ino) not in in_use}
     remarks = [sessions.give_back(device, in_use) for device in sorted(let_go)]
     return tuple(remark for remark in remarks if remark is not None)

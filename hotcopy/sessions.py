@@ -19,17 +19,6 @@ if TYPE_CHECKING:
 _BUSY_PATIENCE = 5.0  # seconds: udev looks into every new or closed device for a moment
 
 
-def stores_in_use(driver: Driver) -> frozenset[tuple[DevId, int]]:
-    """Device and inode of every file the driver holds as a part of some store. DriverError."""
-    one_of_each = {copy.origin: copy.minor for copy in driver.hot_copies()}
-    return frozenset(
-        (segment.device, segment.ino)
-        for minor in one_of_each.values()
-        for segment in driver.stores(minor)
-        if segment.ino
-    )
-
-
 def describe(copies: Iterable[HotCopy]) -> str:
     """``/dev/hcp1 (of /dev/sda1), …`` for messages."""
     return ", ".join(f"{copy.node} (of {copy.path})" for copy in copies)

@@ -308,17 +308,6 @@ def remove_empty(root: int) -> None:
         pass  # not there, not empty, or not ours to remove
 
 
-def is_any(root: int) -> bool:
-    """Whether there may be stores in the filesystem: whether it has their directory."""
-    try:
-        os.stat(DIRECTORY, dir_fd=root, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        pass  # whoever opens it will say
-    return True
-
-
 def _unlink_patiently(name: str, directory: int) -> None:
     deadline = time.monotonic() + _LET_GO_PATIENCE
     while True:

@@ -45,12 +45,8 @@ def opened_device(device: BlockDevice, flags: int = os.O_RDONLY) -> Iterator[int
 
 
 def _clean(root: int, driver: Driver) -> None:
-    if not store.is_any(root):
-        return
-    from hotcopy import sessions  # where there are stores only
-
     with context.suppress(OSError, HcpError):  # a leftover costs space only; the next hcp tries again
-        store.clean(root, sessions.stores_in_use(driver))
+        store.clean(root, driver.stores_in_use())
 
 
 def _check_root(root: int, place: FilesystemPlace) -> None:

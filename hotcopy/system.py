@@ -88,7 +88,7 @@ def stop_all(out: Output) -> int:
         copies = sorted(driver.hot_copies(), key=lambda copy: copy.sequence, reverse=True)
         files = {(part.device, part.ino) for copy in copies for part in driver.stores(copy.minor) if part.ino}
         left = _end(driver, copies, out)
-        in_use = sessions.stores_in_use(driver)
+        in_use = driver.stores_in_use()
         for where in sorted({device for device, _ in files - in_use}):
             remark = sessions.give_back(where, in_use)
             if remark is not None:
@@ -135,7 +135,7 @@ def clean(out: Output) -> int:
         if driver is not None:
             with driver:
                 copies = driver.hot_copies()
-                in_use = sessions.stores_in_use(driver)
+                in_use = driver.stores_in_use()
         ours = {copy.device for copy in copies}
         # A mounted hot copy shows its origin's store, which belongs to what the origin looked like.
         for place in (mount.mount_point for mount in found if mount.dev not in ours):
