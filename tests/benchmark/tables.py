@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from tests.benchmark.figures import Figures
 from tests.benchmark.plan import BASELINE, LATENCY_WORKS, LOADED, SETUPS, WORKS, SetUp, Work, work
@@ -132,6 +133,11 @@ def verdicts(found: Sequence[Verdict]) -> Table:
     return Table(("target", "bound", "limit", "measured", "verdict"), rows)
 
 
+def _spread(values: Sequence[float], digits: int) -> tuple[str, ...]:
+    """How many there are, the median, the least and the most."""
+    return (str(len(values)), *(number(find(values), digits) for find in (median, min, max)))
+
+
 def freezes(figures: Figures) -> Table:
     """Frozen times in milliseconds."""
     rows = []
@@ -142,8 +148,7 @@ def freezes(figures: Figures) -> Table:
     ):
         times = figures.frozen.get(where, ())
         if times:
-            low, high = min(times) * 1000, max(times) * 1000
-            rows.append((title, str(len(times)), number(figures.frozen_ms(where), 1), number(low, 1), number(high, 1)))
+            rows.append((title, *_spread([seconds * 1000 for seconds in times], 1)))
     return Table(("frozen time, ms", "times", "median", "least", "most"), tuple(rows))
 
 
@@ -156,10 +161,9 @@ def commands(figures: Figures) -> Table:
         ("mounted", "hcp DEVICE"),
         ("python", "python3 -IS -c pass: the interpreter alone"),
     ):
-        times, middle = figures.command.get(where, ()), figures.command_seconds(where)
-        if times and middle is not None:
-            multiple = number(middle / start, 1) if start else "-"
-            rows.append((title, str(len(times)), number(middle), number(min(times)), number(max(times)), multiple))
+        times = figures.command.get(where, ())
+        if times:
+            rows.append((title, *_spread(times, 2), number(median(times) / start if start else None, 1)))
     return Table(("the whole command, s", "times", "median", "least", "most", "of the interpreter alone"), tuple(rows))
 
 
